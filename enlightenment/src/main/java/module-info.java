@@ -1,0 +1,6 @@
+/// The guest interface of the Hypervisor Top-Level Functional Specification.
+@org.jspecify.annotations.NullMarked
+module dev.partita.enlightenment {
+  requires static org.jspecify;
+  requires transitive dev.partita.hypervisor;
+}

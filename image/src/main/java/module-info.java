@@ -1,0 +1,8 @@
+/// Makes guest RAM disks from a distribution's packages.
+@org.jspecify.annotations.NullMarked
+module dev.partita.image {
+  requires static org.jspecify;
+  requires org.apache.commons.compress;
+  requires org.tukaani.xz;
+  requires aircompressor.v3;
+}

@@ -1,0 +1,9 @@
+/// One partition put together: engine, motherboard, guest interface, console.
+@org.jspecify.annotations.NullMarked
+module dev.partita.worker {
+  requires static org.jspecify;
+  requires transitive dev.partita.hypervisor;
+  requires dev.partita.engine.software;
+  requires dev.partita.chipset;
+  requires dev.partita.enlightenment;
+}
