@@ -78,6 +78,10 @@ public interface VirtualProcessor {
     LONG
   }
 
+  /// Counters of this engine for statistics, by name, such as `decoded instructions`; in a fixed
+  /// order. A running processor's values may lag.
+  java.util.Map<String, Long> counters();
+
   /// Instructions retired since creation, for statistics; a running processor's count may lag.
   long instructionCount();
 }
