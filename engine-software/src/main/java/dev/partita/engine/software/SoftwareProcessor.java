@@ -371,6 +371,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         } catch (GuestFault fault) {
           backToInstruction();
           exceptions++;
+          budget--;
           cpu.interruptShadow = false;
           EventDelivery.exception(cpu, fault);
         } catch (ExecutionStop stop) {
