@@ -69,7 +69,7 @@ public final class RamDisk {
   /// a digest of it.
   public static String recipe() {
     StringBuilder all = new StringBuilder("layout 1\n");
-    for (String name : List.of("init", "fstab", "profile", "modules")) {
+    for (String name : List.of("init", "console", "fstab", "profile", "modules")) {
       all.append(text(name));
     }
     return all.toString();
@@ -108,6 +108,7 @@ public final class RamDisk {
     }
 
     file(tree, "init", 0755, text("init"));
+    file(tree, "etc/console", 0755, text("console"));
     file(tree, "etc/fstab", 0644, text("fstab"));
     file(tree, "etc/profile", 0644, text("profile"));
     file(tree, "etc/hostname", 0644, "partita\n");
@@ -116,7 +117,7 @@ public final class RamDisk {
         tree,
         "etc/passwd",
         0644,
-        "root::0:0:root:/root:/bin/sh\nnobody:*:65534:65534::/:/bin/false\n");
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
     file(tree, "etc/group", 0644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
     tree.symbolicLink("etc/mtab", "/proc/mounts");
     if (contents.dhcpScript().isPresent()) {
