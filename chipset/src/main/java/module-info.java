@@ -6,4 +6,6 @@ module dev.partita.chipset {
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
   requires aircompressor.v3;
+
+  exports dev.partita.chipset.apic;
 }
