@@ -6,5 +6,6 @@ module dev.partita.chipset {
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
 
+  exports dev.partita.chipset.apic;
   exports dev.partita.chipset.boot;
 }

@@ -1,0 +1,25 @@
+package dev.partita.chipset.bus;
+
+/// A device on I/O ports. Called on processors' threads, several at the same time; must not block
+/// or throw, whatever the guest writes.
+public interface PortDevice {
+  /// Reads.
+  ///
+  /// @param port absolute port number
+  /// @param size bytes: 1, 2 or 4, at most {@link #widestAccess}
+  /// @return the answer; bits over the size are ignored
+  int readPort(int port, int size);
+
+  /// Writes.
+  ///
+  /// @param port absolute port number
+  /// @param size bytes: 1, 2 or 4, at most {@link #widestAccess}
+  /// @param value zero-extended
+  void writePort(int port, int size, int value);
+
+  /// The widest access the device decodes, in bytes. The bus splits a wider one into bytes at
+  /// successive ports, as a PC's bridge does for ISA devices.
+  default int widestAccess() {
+    return 1;
+  }
+}
