@@ -7,5 +7,11 @@ module dev.partita.chipset {
   requires org.tukaani.xz;
   requires aircompressor.v3;
 
+  exports dev.partita.chipset;
+  exports dev.partita.chipset.acpi;
   exports dev.partita.chipset.apic;
+  exports dev.partita.chipset.bus;
+  exports dev.partita.chipset.device;
+  exports dev.partita.chipset.interrupt;
+  exports dev.partita.chipset.power;
 }
