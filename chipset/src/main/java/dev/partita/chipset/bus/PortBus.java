@@ -1,5 +1,6 @@
 package dev.partita.chipset.bus;
 
+import dev.partita.hypervisor.VirtualProcessor;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /// Which device answers at which I/O port. Ports nobody claims read all ones and swallow writes.
@@ -45,17 +46,17 @@ public final class PortBus {
   /// @param port 0 to 0xFFFF
   /// @param size bytes: 1, 2 or 4
   /// @return zero-extended
-  public int read(int port, int size) {
+  public int read(VirtualProcessor processor, int port, int size) {
     var device = devices.getAcquire(port & 0xFFFF);
     if (device == null) {
       return mask(size);
     }
     if (size <= device.widestAccess()) {
-      return device.readPort(port & 0xFFFF, size) & mask(size);
+      return device.readPort(processor, port & 0xFFFF, size) & mask(size);
     }
     int value = 0;
     for (int i = 0; i < size; i++) {
-      value |= read(port + i, 1) << 8 * i;
+      value |= read(processor, port + i, 1) << 8 * i;
     }
     return value;
   }
@@ -64,17 +65,17 @@ public final class PortBus {
   ///
   /// @param port 0 to 0xFFFF
   /// @param size bytes: 1, 2 or 4
-  public void write(int port, int size, int value) {
+  public void write(VirtualProcessor processor, int port, int size, int value) {
     var device = devices.getAcquire(port & 0xFFFF);
     if (device == null) {
       return;
     }
     if (size <= device.widestAccess()) {
-      device.writePort(port & 0xFFFF, size, value & mask(size));
+      device.writePort(processor, port & 0xFFFF, size, value & mask(size));
       return;
     }
     for (int i = 0; i < size; i++) {
-      write(port + i, 1, value >>> 8 * i & 0xFF);
+      write(processor, port + i, 1, value >>> 8 * i & 0xFF);
     }
   }
 
