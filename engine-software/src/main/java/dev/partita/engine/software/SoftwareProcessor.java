@@ -9,6 +9,8 @@ import dev.partita.hypervisor.VirtualProcessor;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -86,6 +88,16 @@ final class SoftwareProcessor implements VirtualProcessor {
   private boolean stepOnce;
 
   private long instructions;
+
+  // For statistics.
+  private long blocksDecoded;
+  private long jumpMisses;
+  private long exceptions;
+  private long interrupts;
+  private long halts;
+  private long decodingNanos;
+  private long haltedNanos;
+  private long interceptNanos;
 
   /// Instructions left before {@link #run} stops by itself; for tests of hostile code.
   private long budget = Long.MAX_VALUE;
@@ -190,6 +202,23 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   @Override
+  public Map<String, Long> counters() {
+    var counters = new LinkedHashMap<String, Long>();
+    counters.put("instructions", instructions);
+    counters.put("blocks decoded", blocksDecoded);
+    counters.put("instructions decoded", decoder.decoded);
+    counters.put("jump table misses", jumpMisses);
+    counters.put("page walks", cpu.mmu.walks);
+    counters.put("exceptions", exceptions);
+    counters.put("interrupts", interrupts);
+    counters.put("halts", halts);
+    counters.put("nanoseconds decoding", decodingNanos);
+    counters.put("nanoseconds halted", haltedNanos);
+    counters.put("nanoseconds in intercepts", interceptNanos);
+    return counters;
+  }
+
+  @Override
   public ProcessorState state() {
     return StateTransfer.save(cpu, waitForStartup);
   }
@@ -253,7 +282,17 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (h == null) {
       throw new IllegalStateException("an intercept outside run()");
     }
-    h.handle(this, intercept);
+    // While the handler works (it may wait for the host), this processor does not hold up those who
+    // want
+    // all processors to stand still.
+    long start = System.nanoTime();
+    partition.rendezvous().leave();
+    try {
+      h.handle(this, intercept);
+    } finally {
+      partition.rendezvous().enter();
+      interceptNanos += System.nanoTime() - start;
+    }
   }
 
   /// IF or TF changed: look at pending interrupts after this block.
@@ -342,6 +381,9 @@ final class SoftwareProcessor implements VirtualProcessor {
           }
         } catch (GuestFault fault) {
           backToInstruction();
+          exceptions++;
+          budget--;
+          cpu.interruptShadow = false;
           EventDelivery.exception(cpu, fault);
         } catch (ExecutionStop stop) {
           backToInstruction();
@@ -380,8 +422,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   private void runSlice() {
     var c = cpu;
     int i = 0;
+    long before = instructions;
     try {
-      for (int n = SLICE; n > 0; n--) {
+      for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
@@ -396,8 +439,8 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     } finally {
       runningOperation = i;
+      budget -= instructions + i - before;
     }
-    budget -= SLICE;
   }
 
   private Block next(Cpu c) {
@@ -407,6 +450,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (block != null && jumpAddress[slot] == linear && block.mode == c.mode && block.valid) {
       return block;
     }
+    jumpMisses++;
     block = find(c, linear, c.mode);
     jumpAddress[slot] = linear;
     jumpBlock[slot] = block;
@@ -433,12 +477,14 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     }
     if (block == null) {
+      long start = System.nanoTime();
+      blocksDecoded++;
       block = decoder.decode(linear, offset, (mode & Cpu.MODE_SINGLE) != 0);
-      var before = decoder.snapshot(block);
       code.add(block);
-      if (!decoder.unchanged(block, before)) {
+      if (!decoder.unchanged(block)) {
         code.drop(block);
       }
+      decodingNanos += System.nanoTime() - start;
     }
     return block;
   }
@@ -538,6 +584,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
     if (vector >= 0) {
       cpu.halted = false;
+      interrupts++;
       EventDelivery.interrupt(cpu, vector & 0xFF);
     }
     if (apic.interruptPending()) {
@@ -549,6 +596,8 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (cpu.halted) {
       intercept(halt.prepare((cpu.systemFlags & Cpu.IF) == 0));
     }
+    halts++;
+    long start = System.nanoTime();
     partition.rendezvous().leave();
     parked = true;
     try {
@@ -560,6 +609,7 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     } finally {
       parked = false;
+      haltedNanos += System.nanoTime() - start;
       partition.rendezvous().enter();
     }
   }
