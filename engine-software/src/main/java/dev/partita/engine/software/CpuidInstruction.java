@@ -20,8 +20,7 @@ final class CpuidInstruction extends Operation {
   private static final long CRYSTAL_FREQUENCY = 1_000_000_000L;
 
   /// Largest numerator of leaf 0x15: guests multiply it with the crystal's frequency in kilohertz
-  // in
-  /// 32 bits.
+  /// in 32 bits.
   private static final long LARGEST_RATIO = 4_000;
 
   @Override

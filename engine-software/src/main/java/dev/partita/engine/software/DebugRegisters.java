@@ -1,8 +1,7 @@
 package dev.partita.engine.software;
 
 /// MOV to and from DR0 to DR7. Intel SDM volume 3, 18.2. Instruction breakpoints are acted upon
-// (see
-/// {@link EventDelivery}); data and I/O breakpoints are stored and have no effect.
+/// (see {@link EventDelivery}); data and I/O breakpoints are stored and have no effect.
 final class DebugRegisters {
   static final long DR6_FIXED = 0xFFFF_0FF0L;
   private static final long DR6_WRITABLE = 0xE00F;

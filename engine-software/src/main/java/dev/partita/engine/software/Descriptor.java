@@ -1,7 +1,7 @@
 package dev.partita.engine.software;
 
 /// Segment descriptors: where they are, and what their bits say (Intel SDM volume 3, 3.4.5 and
-// 3.5).
+/// 3.5).
 ///
 /// A descriptor is handled as the 8 bytes in memory, `raw`. Attributes are kept as in {@link
 /// Cpu#segmentAttributes}: the second word shifted right by 8, without the limit's bits.

@@ -1,8 +1,7 @@
 package dev.partita.engine.software;
 
 /// SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, and the moves of FS and GS bases. Intel SDM volume
-// 2,
-/// under their names, and volume 3, 5.8.7 and 5.8.8.
+/// 2, under their names, and volume 3, 5.8.7 and 5.8.8.
 final class FastSystemCalls {
   // Attributes of the flat segments that these instructions load.
   private static final int CODE64 = 0xA09B;

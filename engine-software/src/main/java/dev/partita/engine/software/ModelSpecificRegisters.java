@@ -55,17 +55,16 @@ final class ModelSpecificRegisters {
 
   private static final long EFER_WRITABLE = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_NXE;
 
-  /// IA32_ARCH_CAPABILITIES: this processor does not speculate, so it leaks by none of these ways:
-  /// RDCL_NO 0, SKIP_L1DFL_VMENTRY 3, SSB_NO 4, MDS_NO 5, IF_PSCHANGE_MC_NO 6, TAA_NO 8,
+  /// IA32_ARCH_CAPABILITIES: this processor does not speculate, so it leaks by none of these
+  /// ways: RDCL_NO 0, SKIP_L1DFL_VMENTRY 3, SSB_NO 4, MDS_NO 5, IF_PSCHANGE_MC_NO 6, TAA_NO 8,
   /// SBDR_SSDP_NO 13, FBSDP_NO 14, PSDP_NO 15, BHI_NO 20, PBRSB_NO 24, GDS_NO 26, RFDS_NO 27,
-  // ITS_NO
-  /// 62.
+  /// ITS_NO 62.
   private static final long ARCHITECTURAL_CAPABILITIES =
       1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20
           | 1 << 24 | 1 << 26 | 1 << 27 | 1L << 62;
 
   /// IA32_MISC_ENABLE: fast strings (0), no branch trace store (11), no precise event sampling
-  // (12).
+  /// (12).
   private static final long MISC_ENABLE_RESET = 1 | 1 << 11 | 1 << 12;
 
   /// IA32_MISC_ENABLE bits that may be written: fast strings, thermal control (3), xTPR disable

@@ -10,8 +10,7 @@ final class Reset {
   private Reset() {}
 
   /// @param init an INIT, which keeps what a power-up does not: floating-point and vector
-  // registers,
-  ///     most MSRs, and the cache control bits of CR0
+  ///     registers, most MSRs, and the cache control bits of CR0
   static void reset(Cpu c, boolean init) {
     Arrays.fill(c.r, 0, 16, 0);
     // The processor's signature.

@@ -52,8 +52,7 @@ final class Segments {
   /// Checks that a selector can be SS at a privilege level.
   ///
   /// @param vector of the fault if it cannot: general protection, or invalid TSS for the stack of
-  // an
-  ///     inner level
+  ///     an inner level
   /// @return the descriptor
   static long checkedStack(Cpu c, int selector, int cpl, int vector) {
     if (Descriptor.isNull(selector)) {

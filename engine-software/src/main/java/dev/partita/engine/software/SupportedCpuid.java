@@ -9,9 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The processor that this engine is, as CPUID tells it (Intel SDM volume 2, "CPUID"): x86-64-v2
-// and
-/// some more, no AVX. Fields that depend on the processor (APIC id, topology, OSXSAVE) are 0 here;
-/// {@link CpuidInstruction} fills them in, and the frequencies of leaves 0x15 and 0x16.
+/// and some more, no AVX. Fields that depend on the processor (APIC id, topology, OSXSAVE) are 0
+/// here; {@link CpuidInstruction} fills them in, and the frequencies of leaves 0x15 and 0x16.
 final class SupportedCpuid {
   /// Family 6, model 0x1C, stepping 10.
   ///
