@@ -1,0 +1,3 @@
+package dev.partita.engine.software;
+
+final class ModelSpecificRegisters {}
