@@ -5,5 +5,6 @@ module dev.partita.chipset {
   requires transitive dev.partita.hypervisor;
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
-  requires aircompressor.v3;
+
+  exports dev.partita.chipset.boot;
 }
