@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class,
     mixinStandardHelpOptions = true,
     subcommands = {
+      RunCommand.class,
       ListCommand.class,
       AttachCommand.class,
       StopCommand.class,

@@ -136,9 +136,11 @@ public final class Console implements AutoCloseable {
     }
   }
 
-  /// Who is told, outside any lock, that input waits for {@link #nextInput}.
+  /// Who is told, outside any lock, that input waits for {@link #nextInput}; told at once of what
+  /// came before.
   public void onInput(Runnable ready) {
     inputReady = ready;
+    ready.run();
   }
 
   /// Input for the guest; blocks while {@link #INPUT_CAPACITY} bytes wait.
