@@ -3,6 +3,9 @@ package dev.partita.engine.software;
 import dev.partita.hypervisor.Intercept;
 import dev.partita.hypervisor.LocalApic;
 import dev.partita.hypervisor.PartitionConfiguration;
+import java.security.SecureRandom;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /// The architectural state of one x86-64 processor, and what operations need at every turn: flags,
 /// memory,
@@ -185,6 +188,9 @@ final class Cpu {
   boolean halted;
 
   boolean nmiMasked;
+
+  /// What RDRAND and RDSEED draw from; may be set before the first use to have known numbers.
+  @Nullable RandomGenerator entropy;
 
   /// The address translation; knows about paging, RAM and MMIO.
   final Mmu mmu;
@@ -610,6 +616,16 @@ final class Cpu {
   /// was there
   boolean compareExchange128(long address, long expectLow, long expectHigh, long low, long high) {
     return mmu.compareExchange128(address, expectLow, expectHigh, low, high);
+  }
+
+  /// What RDRAND and RDSEED draw from: the host's generator if no other was set. Does not block.
+  RandomGenerator random() {
+    var g = entropy;
+    if (g == null) {
+      g = new SecureRandom();
+      entropy = g;
+    }
+    return g;
   }
 
   // ---- Segmentation outside 64-bit mode
