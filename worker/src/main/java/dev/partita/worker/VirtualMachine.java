@@ -208,15 +208,7 @@ final class VirtualMachine implements Machine {
   }
 
   private void guestCrashed(GuestCrash crash) {
-    var words = new ArrayList<String>();
-    words.add(
-        "virtual processor %d, guest OS id %016x"
-            .formatted(crash.processorIndex(), crash.guestOsId()));
-    words.add(
-        "P0 %016x  P1 %016x  P2 %016x  P3 %016x  P4 %016x"
-            .formatted(crash.p0(), crash.p1(), crash.p2(), crash.p3(), crash.p4()));
-    crash.message().lines().forEach(words::add);
-    events.crashed("it reports a crash of its own", words);
+    events.crashed(GuestPanic.summary(crash), GuestPanic.details(crash));
   }
 
   /// What the guest does to the machine's power. It is called in the middle of an instruction; the
