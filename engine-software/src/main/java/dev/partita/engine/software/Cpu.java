@@ -189,6 +189,19 @@ final class Cpu {
 
   boolean nmiMasked;
 
+  /// The instruction before was MOV SS or POP SS: no debug exception at this one's start, and no
+  /// single-step trap after that one.
+  boolean debugShadow;
+
+  /// The instruction that just ran took care of TF itself: no single-step trap after it.
+  boolean stepTrapCancelled;
+
+  // What a restored state had pending, delivered when the processor begins to run; -1 for none.
+  int pendingException = -1;
+
+  int pendingErrorCode = -1;
+  int pendingInterrupt = -1;
+
   /// What RDRAND and RDSEED draw from; may be set before the first use to have known numbers.
   @Nullable RandomGenerator entropy;
 

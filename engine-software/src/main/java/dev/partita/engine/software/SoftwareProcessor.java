@@ -311,6 +311,16 @@ final class SoftwareProcessor implements VirtualProcessor {
     ATTENTION.getAndBitwiseOr(this, STEP);
   }
 
+  /// Whether a non-maskable interrupt waits.
+  boolean nmiPending() {
+    return (attention & NMI) != 0;
+  }
+
+  /// Forgets a waiting non-maskable interrupt: other state was loaded.
+  void clearNmi() {
+    clear(NMI);
+  }
+
   /// Debug registers or the like changed so that each instruction must be looked at.
   void stepRequested() {
     ATTENTION.getAndBitwiseOr(this, STEP);
@@ -351,6 +361,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     partition.rendezvous().enter();
     try {
       flagsChanged();
+      EventDelivery.pending(cpu);
       while (true) {
         if (attention != 0 && !serve()) {
           return RunExit.CANCELLED;
@@ -485,11 +496,15 @@ final class SoftwareProcessor implements VirtualProcessor {
     boolean shadow = c.interruptShadow;
     stepOnce = false;
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
-    EventDelivery.checkInstructionBreakpoints(c, linear);
+    if (!c.debugShadow) {
+      EventDelivery.checkInstructionBreakpoints(c, linear);
+    }
     var block = find(c, linear, c.mode | Cpu.MODE_SINGLE);
     running = block;
     c.r[Cpu.RIP_BASE] = c.rip;
     c.systemFlags &= ~Cpu.RF;
+    c.debugShadow = false;
+    c.stepTrapCancelled = false;
     var operations = block.operations;
     runningOperation = 0;
     operations[0].execute(c);
@@ -502,7 +517,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (shadow) {
       c.interruptShadow = false;
     }
-    if (trap) {
+    if (trap && !c.debugShadow && !c.stepTrapCancelled) {
       EventDelivery.singleStepTrap(c);
     }
     if (!c.interruptShadow && (c.systemFlags & Cpu.TF) == 0 && !EventDelivery.breakpointsArmed(c)) {

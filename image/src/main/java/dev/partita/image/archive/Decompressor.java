@@ -37,7 +37,7 @@ public final class Decompressor {
       } else if (name.endsWith(".xz")) {
         plain = new XZInputStream(in, limits.decoderKibibytes());
       } else if (name.endsWith(".zst")) {
-        plain = new ZstdJavaInputStream(in);
+        plain = new ZstdJavaInputStream(new ZstdWindowCheck(in, limits.decoderKibibytes() * 1024L));
       } else {
         plain = in;
       }

@@ -99,7 +99,18 @@ final class AptSource implements PackageSource {
             "apt-get",
             List.of("-q", "download", what),
             directory,
-            () -> done.accept(bytesIn(directory)));
+            new Runnable() {
+              private long last;
+
+              @Override
+              public void run() {
+                long now = bytesIn(directory);
+                if (now != last) {
+                  last = now;
+                  done.accept(now);
+                }
+              }
+            });
     if (result.exit() != 0) {
       String why = reason(result.err());
       String message =

@@ -7,6 +7,7 @@ import dev.partita.image.RamDisk;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -94,7 +95,12 @@ public final class DebianGuest {
         return prepareLocked(refresh, progress);
       }
     } catch (FileSystemException e) {
-      String why = e.getReason() != null ? e.getReason() : e.getClass().getSimpleName();
+      String why =
+          switch (e) {
+            case AccessDeniedException denied -> "permission denied";
+            case NoSuchFileException missing -> "it is gone";
+            default -> e.getReason() != null ? e.getReason() : e.getClass().getSimpleName();
+          };
       throw new ImageException(
           "cannot use the cache: %s: %s (PARTITA_CACHE can name another directory)"
               .formatted(e.getFile(), why),

@@ -25,7 +25,7 @@ interface PackageSource {
   /// Fetches a package.
   ///
   /// @param directory an empty directory for it
-  /// @param done hears now and then how many bytes are there
+  /// @param done hears how many bytes are there, whenever that has changed
   /// @return the file, not verified yet
   Path fetch(PackageRecord wanted, Path directory, LongConsumer done) throws ImageException;
 }
