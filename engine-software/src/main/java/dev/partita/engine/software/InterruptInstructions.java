@@ -131,7 +131,7 @@ final class InterruptInstructions {
       if (c.cpl != 0) {
         throw c.generalProtection(0);
       }
-      c.halted = true;
+      c.owner.beginHalt();
     }
 
     @Override

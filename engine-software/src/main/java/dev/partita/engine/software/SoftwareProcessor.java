@@ -32,6 +32,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// The loop's own: single steps (TF, interrupt shadow, code that writes itself).
   private static final int STEP = 1 << 6;
 
+  /// The loop's own: HLT was executed.
+  private static final int HALT = 1 << 7;
+
   /// What ends a halt.
   private static final int WAKE = INTERRUPT | NMI | INIT | STARTUP | CANCEL;
 
@@ -311,6 +314,12 @@ final class SoftwareProcessor implements VirtualProcessor {
     ATTENTION.getAndBitwiseOr(this, STEP);
   }
 
+  /// HLT: the loop waits before the next instruction.
+  void beginHalt() {
+    cpu.halted = true;
+    ATTENTION.getAndBitwiseOr(this, HALT);
+  }
+
   /// Whether a non-maskable interrupt waits.
   boolean nmiPending() {
     return (attention & NMI) != 0;
@@ -533,6 +542,9 @@ final class SoftwareProcessor implements VirtualProcessor {
     if ((asked & CANCEL) != 0) {
       clear(CANCEL);
       return false;
+    }
+    if ((asked & HALT) != 0) {
+      clear(HALT);
     }
     if ((asked & PAUSE) != 0) {
       clear(PAUSE);
