@@ -7,10 +7,10 @@ import java.util.random.RandomGenerator;
 /// the differential tests give a copy to the host's processor and one to the engine.
 final class MachineState {
   /// Linear address of the code under test, on the host and in the guest.
-  static final long CODE = 0x1000_0000L;
+  static final long CODE = 0x20_0000L;
 
   /// Linear address of {@link #memory}.
-  static final long MEMORY = 0x1010_0000L;
+  static final long MEMORY = 0x30_0000L;
 
   /// Bytes in {@link #memory}: one page.
   static final int MEMORY_SIZE = 4096;
