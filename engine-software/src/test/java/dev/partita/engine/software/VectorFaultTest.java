@@ -60,6 +60,20 @@ class VectorFaultTest {
   }
 
   @Test
+  void conversionToMmxRegisterEntersMmxStateEvenIfItFaults() {
+    state.mxcsr = 0;
+    state.setTags(0x80);
+    state.setStatusWord(7 << 11);
+    state.xmm[2] = Float.floatToRawIntBits(1.5f);
+    // CVTPS2PI, CVTTPS2PI mm0, xmm1
+    for (String code : new String[] {"0F2DC1", "0F2CC1"}) {
+      assertThat(run(code)).isEqualTo(GuestFault.SIMD_FLOATING_POINT);
+      assertThat(engine.state().tags()).isEqualTo(0xFF);
+      assertThat(engine.state().statusWord()).isZero();
+    }
+  }
+
+  @Test
   void flagsSetBeforeDoNotRaise() {
     // All flags set, all unmasked: an exact sum.
     state.mxcsr = 0x3F;
