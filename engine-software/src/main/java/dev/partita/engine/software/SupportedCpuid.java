@@ -34,11 +34,11 @@ final class SupportedCpuid {
       1 | 1 << 1 | 1 << 9 | 1 << 13 | 1 << 17 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23
           | 1 << 24 | 1 << 25 | 1 << 26 | 1 << 30;
 
-  /// Leaf 7 EBX: FSGSBASE, TSC_ADJUST, BMI1, SMEP, BMI2, ERMS, INVPCID, RDSEED, ADX, SMAP,
-  /// CLFLUSHOPT, CLWB.
+  /// Leaf 7 EBX: FSGSBASE, TSC_ADJUST, BMI1, x87 data pointer only after exceptions, SMEP, BMI2,
+  /// ERMS, INVPCID, no x87 selectors, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
   private static final int EXTENDED_EBX =
-      1 | 1 << 1 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 18 | 1 << 19 | 1 << 20
-          | 1 << 23 | 1 << 24;
+      1 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 18
+          | 1 << 19 | 1 << 20 | 1 << 23 | 1 << 24 | 1 << 29;
 
   /// Leaf 7 ECX: UMIP.
   private static final int EXTENDED_ECX = 1 << 2;
@@ -80,7 +80,8 @@ final class SupportedCpuid {
     leaves.add(leaf(0xA, 0, 0, 0, 0));
     leaves.add(leaf(0xB, 0, 0, 0, 0));
     leaves.add(new Leaf(0xD, 0, (int) XCR0, 0, CpuidInstruction.xsaveSize(XCR0), 0));
-    leaves.add(new Leaf(0xD, 1, 0, 0, 0, 0));
+    // XSAVEOPT, XSAVEC.
+    leaves.add(new Leaf(0xD, 1, 3, 0, 0, 0));
     leaves.add(leaf(0x15, 0, 0, 0, 0));
     leaves.add(leaf(0x16, 0, 0, 0, 0));
     leaves.add(leaf(0x8000_0000, 0x8000_0008, 0, 0, 0));
