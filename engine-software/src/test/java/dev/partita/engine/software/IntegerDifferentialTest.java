@@ -22,7 +22,7 @@ class IntegerDifferentialTest {
 
   @BeforeEach
   void needsTheHost() {
-    NativeProcessor.require();
+    IntegerForms.requireIntel();
   }
 
   private IntegerForms form(String opcode, int size) {

@@ -6,6 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -14,6 +15,11 @@ class LegacyModeTest {
   private static final int RUNS = 150;
 
   private final RandomGenerator random = new Random(50);
+
+  @BeforeEach
+  void needsTheHost() {
+    IntegerForms.requireIntel();
+  }
 
   /// Makes an instruction with ModR/M: register or memory operand, either address size.
   ///
