@@ -246,17 +246,7 @@ class InterruptTest {
     // or dword [rsp + 16], 0x10000
     // iretq
     countingHandler(1, 0x6000, "ffc1 0f21f2 814c241000000100 48cf");
-    // mov eax, 0x1010
-    // mov dr1, rax
-    // mov eax, 0x404
-    // mov dr7, rax
-    // inc ebx
-    // jmp next
-    // hlt
-    // next: inc ebx
-    // hlt
-    guest.code(Guest.CODE, "b810100000 0f23c8 b804040000 0f23f8 ffc3 eb01 f4 ffc3 f4");
-    // "next" must be where DR1 points.
+    // DR1 points at INC.
     // mov eax, 0x1013
     // mov dr1, rax
     // mov eax, 0x404
