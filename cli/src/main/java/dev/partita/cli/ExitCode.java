@@ -41,6 +41,7 @@ final class ExitCode {
       case Outcome.PoweredOff() -> SUCCESS;
       case Outcome.Rebooted() -> REBOOTED;
       case Outcome.Crashed _ -> CRASHED;
+      case Outcome.Failed _ -> DEFECT;
       case Outcome.Stopped(var reason) ->
           switch (reason) {
             case OPERATOR -> STOPPED;

@@ -2,6 +2,7 @@ package dev.partita.cli;
 
 import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Console;
+import dev.partita.worker.Engines;
 import dev.partita.worker.Outcome;
 import dev.partita.worker.Outcome.StopReason;
 import dev.partita.worker.PartitionSettings;
@@ -9,6 +10,7 @@ import dev.partita.worker.Worker;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -97,7 +99,9 @@ final class RunCommand implements Callable<Integer> {
       names = "--engine",
       paramLabel = "NAME",
       defaultValue = "auto",
-      description = "What runs the guest's code: auto or software (default: ${DEFAULT-VALUE}).")
+      completionCandidates = EngineNames.class,
+      description =
+          "What runs the guest's code: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private String engine = "auto";
 
   @Option(
@@ -119,6 +123,15 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--stats", description = "At the end, write what it cost to standard error.")
   private boolean stats;
 
+  /// For help and completion.
+  static final class EngineNames extends ArrayList<String> {
+    private static final long serialVersionUID = 1L;
+
+    EngineNames() {
+      super(Engines.names());
+    }
+  }
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Override
@@ -126,7 +139,7 @@ final class RunCommand implements Callable<Integer> {
     var settings = settings();
     try (var time = new SystemTimeSource();
         var console = new Console()) {
-      var worker = new Worker(settings, console, time);
+      var worker = new Worker(settings, console);
       return run(settings, console, worker, time);
     }
   }
@@ -158,7 +171,8 @@ final class RunCommand implements Callable<Integer> {
         initrdFile,
         commandLine,
         engine,
-        !noReboot);
+        !noReboot,
+        stats);
   }
 
   private ParameterException usage(String message) {
@@ -195,6 +209,7 @@ final class RunCommand implements Callable<Integer> {
           case Outcome.PoweredOff() -> "";
           case Outcome.Rebooted() -> "";
           case Outcome.Crashed crashed -> "the guest crashed: " + crashed.summary();
+          case Outcome.Failed failed -> "a defect of Partita: " + failed.summary();
           case Outcome.Stopped(var reason) ->
               switch (reason) {
                 case OPERATOR -> "stopped";
@@ -207,7 +222,11 @@ final class RunCommand implements Callable<Integer> {
       return "";
     }
     List<String> details =
-        outcome instanceof Outcome.Crashed crashed ? crashed.details() : List.of();
+        switch (outcome) {
+          case Outcome.Crashed crashed -> crashed.details();
+          case Outcome.Failed failed -> failed.details();
+          default -> List.of();
+        };
     OperatorLog.say(summary);
     OperatorLog.sayMore(details);
     return details.isEmpty() ? summary : summary + "\n" + String.join("\n", details);

@@ -336,8 +336,9 @@ public final class Enlightenment {
   }
 
   private void report(GuestCrash crash) {
+    // The listener tells the operator.
     LOG.log(
-        System.Logger.Level.ERROR,
+        System.Logger.Level.INFO,
         "the guest crashed on processor {0}: {1}{2}",
         Integer.toString(crash.processorIndex()),
         "P0 0x%x, P1 0x%x, P2 0x%x, P3 0x%x, P4 0x%x"

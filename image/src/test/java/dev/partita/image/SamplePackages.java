@@ -14,7 +14,8 @@ import org.apache.commons.compress.archivers.ar.ArArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.compressors.gzip.GzipCompressorOutputStream;
-import org.apache.commons.compress.compressors.xz.XZCompressorOutputStream;
+import org.tukaani.xz.LZMA2Options;
+import org.tukaani.xz.XZOutputStream;
 
 /// Makes small packages, in the shape of the real ones, with writers that are not this project's.
 public final class SamplePackages {
@@ -120,7 +121,8 @@ public final class SamplePackages {
     try (OutputStream compressor =
         switch (compression) {
           case "gz" -> new GzipCompressorOutputStream(out);
-          case "xz" -> new XZCompressorOutputStream(out);
+          case "xz" ->
+              new XZOutputStream(out, new LZMA2Options(0)); // a small dictionary, quick to make
           case "zst" -> new ZstdJavaOutputStream(out);
           case "" -> out;
           default -> throw new IllegalArgumentException(compression);

@@ -1,6 +1,7 @@
 package dev.partita.worker;
 
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +26,7 @@ public final class Console implements AutoCloseable {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition outputChanged = lock.newCondition();
-  private final Condition inputTaken = lock.newCondition();
+  private final Condition inputChanged = lock.newCondition();
   private final byte[] output = new byte[OUTPUT_CAPACITY];
   private long outputHead;
   private long outputTail;
@@ -33,7 +34,7 @@ public final class Console implements AutoCloseable {
   private long inputHead;
   private long inputTail;
   private @Nullable Holder holder;
-  private volatile Runnable inputReady = () -> {};
+  private byte[] returned = {};
   private boolean writing;
   private boolean interrupted;
   private boolean closed;
@@ -136,23 +137,16 @@ public final class Console implements AutoCloseable {
     }
   }
 
-  /// Who is told, outside any lock, that input waits for {@link #nextInput}; told at once of what
-  /// came before.
-  public void onInput(Runnable ready) {
-    inputReady = ready;
-    ready.run();
-  }
-
   /// Input for the guest; blocks while {@link #INPUT_CAPACITY} bytes wait.
   ///
   /// @return false if the console was closed first
   public boolean send(byte[] bytes, int length) throws InterruptedException {
     int sent = 0;
-    while (sent < length) {
-      lock.lockInterruptibly();
-      try {
+    lock.lockInterruptibly();
+    try {
+      while (sent < length) {
         while (inputHead - inputTail == INPUT_CAPACITY && !closed) {
-          inputTaken.await();
+          inputChanged.await();
         }
         if (closed) {
           return false;
@@ -160,27 +154,53 @@ public final class Console implements AutoCloseable {
         while (sent < length && inputHead - inputTail < INPUT_CAPACITY) {
           input[(int) (inputHead++ % INPUT_CAPACITY)] = bytes[sent++];
         }
-      } finally {
-        lock.unlock();
+        inputChanged.signalAll();
       }
-      inputReady.run();
+      return true;
+    } finally {
+      lock.unlock();
     }
-    return true;
   }
 
-  /// The next byte of input.
+  /// Takes input for the guest; blocks while there is none.
   ///
-  /// @return 0 to 255, or -1 when none waits
-  public int nextInput() {
-    lock.lock();
+  /// @return how many bytes, at least 1; -1 if the console is closed
+  public int receive(byte[] bytes) throws InterruptedException {
+    lock.lockInterruptibly();
     try {
-      if (inputHead == inputTail) {
+      while (returned.length == 0 && inputHead == inputTail && !closed) {
+        inputChanged.await();
+      }
+      if (closed) {
         return -1;
       }
-      int value = input[(int) (inputTail % INPUT_CAPACITY)] & 0xFF;
-      inputTail++;
-      inputTaken.signalAll();
-      return value;
+      if (returned.length > 0) {
+        int length = Math.min(bytes.length, returned.length);
+        System.arraycopy(returned, 0, bytes, 0, length);
+        returned = Arrays.copyOfRange(returned, length, returned.length);
+        return length;
+      }
+      int length = 0;
+      while (length < bytes.length && inputTail != inputHead) {
+        bytes[length++] = input[(int) (inputTail++ % INPUT_CAPACITY)];
+      }
+      inputChanged.signalAll();
+      return length;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Gives input back that was received and could not be used: it will be received first.
+  ///
+  /// @param bytes not more than have been received and not given back
+  public void unread(byte[] bytes) {
+    lock.lock();
+    try {
+      var all = Arrays.copyOf(bytes, bytes.length + returned.length);
+      System.arraycopy(returned, 0, all, bytes.length, returned.length);
+      returned = all;
+      inputChanged.signalAll();
     } finally {
       lock.unlock();
     }
@@ -213,7 +233,7 @@ public final class Console implements AutoCloseable {
       former = holder;
       holder = null;
       outputChanged.signalAll();
-      inputTaken.signalAll();
+      inputChanged.signalAll();
     } finally {
       lock.unlock();
     }

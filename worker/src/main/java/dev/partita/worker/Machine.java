@@ -1,6 +1,6 @@
 package dev.partita.worker;
 
-import dev.partita.hypervisor.ProcessorState;
+import java.util.List;
 
 /// One life of a partition's hardware, from power-on until it is closed. A reset closes it, and the
 /// worker makes another.
@@ -33,20 +33,16 @@ interface Machine extends AutoCloseable {
     /// The guest reset the machine.
     void reset();
 
-    /// A virtual processor cannot go on.
+    /// The guest cannot go on, or says that it has crashed.
     ///
     /// @param summary one line
-    /// @param state registers at that moment
-    /// @param code bytes at the instruction pointer
-    void crashed(int processor, String summary, ProcessorState state, byte[] code);
-
-    /// The guest says that it has crashed.
-    ///
-    /// @param summary one line
-    /// @param words what else it said, a line each
-    void panicked(String summary, java.util.List<String> words);
+    /// @param details further lines
+    void crashed(String summary, List<String> details);
 
     /// Partita itself failed.
-    void failed(Throwable cause);
+    ///
+    /// @param summary one line
+    /// @param details further lines
+    void failed(String summary, List<String> details);
   }
 }

@@ -21,6 +21,16 @@ public sealed interface Outcome {
     }
   }
 
+  /// Partita itself failed.
+  ///
+  /// @param summary one line
+  /// @param details further lines
+  record Failed(String summary, List<String> details) implements Outcome {
+    public Failed {
+      details = List.copyOf(details);
+    }
+  }
+
   /// The operator ended it.
   record Stopped(StopReason reason) implements Outcome {}
 

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// @param commandLine the kernel's command line
 /// @param engine name of the engine, or `auto`
 /// @param restartOnReset whether a reset by the guest starts the machine again
+/// @param measured whether the host memory it takes is measured at the end, for {@link Statistics}
 public record PartitionSettings(
     String name,
     long memory,
@@ -23,7 +24,8 @@ public record PartitionSettings(
     @Nullable Path initrd,
     String commandLine,
     String engine,
-    boolean restartOnReset) {
+    boolean restartOnReset,
+    boolean measured) {
 
   /// Processors with an xAPIC id of their own: 0 to 253 (254 is the I/O APIC's, 255 is broadcast).
   public static final int MAXIMUM_PROCESSORS = 254;

@@ -10,14 +10,14 @@ import java.util.TreeMap;
 ///
 /// @param instructions guest instructions retired, all processors
 /// @param nanos wall-clock nanoseconds since the first power-on
-/// @param exits intercepts by cause
+/// @param counters intercepts by cause (`exits.port-read`), and the engine's own (`engine.halts`)
 /// @param residentBeyondRam bytes of the process's resident set that are not guest RAM, at the
 ///     end of the last machine's life; 0 when not known
 /// @param residentRam bytes of guest RAM that the host holds in memory then
 public record Statistics(
     long instructions,
     long nanos,
-    Map<String, Long> exits,
+    Map<String, Long> counters,
     long residentBeyondRam,
     long residentRam) {
 
@@ -25,13 +25,13 @@ public record Statistics(
   public static final Statistics NONE = new Statistics(0, 0, Map.of(), 0, 0);
 
   public Statistics {
-    exits = Map.copyOf(exits);
+    counters = Map.copyOf(counters);
   }
 
   /// This and a later machine's: sums, and the later one's memory.
   Statistics plus(Statistics later) {
-    var sum = new TreeMap<String, Long>(exits);
-    later.exits.forEach((cause, count) -> sum.merge(cause, count, Long::sum));
+    var sum = new TreeMap<String, Long>(counters);
+    later.counters.forEach((cause, count) -> sum.merge(cause, count, Long::sum));
     return new Statistics(
         instructions + later.instructions,
         nanos + later.nanos,
@@ -51,8 +51,7 @@ public record Statistics(
     lines.add("instructions %d".formatted(instructions));
     lines.add(String.format(Locale.ROOT, "seconds %.3f", nanos / 1e9));
     lines.add(String.format(Locale.ROOT, "mips %.1f", mips()));
-    new TreeMap<>(exits)
-        .forEach((cause, count) -> lines.add("exits.%s %d".formatted(cause, count)));
+    new TreeMap<>(counters).forEach((name, count) -> lines.add(name + " " + count));
     lines.add("resident.beyond-ram.kib %d".formatted(residentBeyondRam >> 10));
     lines.add("resident.ram.kib %d".formatted(residentRam >> 10));
     return lines;

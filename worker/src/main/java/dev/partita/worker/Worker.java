@@ -1,7 +1,6 @@
 package dev.partita.worker;
 
-import dev.partita.hypervisor.ProcessorState;
-import dev.partita.hypervisor.TimeSource;
+import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Outcome.StopReason;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -22,8 +21,11 @@ public final class Worker {
   /// A partition that has not begun.
   ///
   /// @param console the line to its serial port; outlives the worker, and is its owner's to close
-  public Worker(PartitionSettings settings, Console console, TimeSource time) {
-    this(settings, console, events -> new VirtualMachine(settings, console, time, events));
+  public Worker(PartitionSettings settings, Console console) {
+    this(
+        settings,
+        console,
+        events -> new VirtualMachine(settings, console, SystemTimeSource::new, events));
   }
 
   /// For tests: with machines of another make.
@@ -40,7 +42,6 @@ public final class Worker {
   /// Runs the partition. Everything it took is given back when this returns or throws.
   ///
   /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
-  /// @throws IllegalStateException if Partita itself fails
   public Outcome run() throws InterruptedException {
     while (true) {
       switch (runOnce()) {
@@ -52,8 +53,6 @@ public final class Worker {
             return new Outcome.Rebooted();
           }
         }
-        case End.Failed(var cause) ->
-            throw new IllegalStateException("the partition's worker failed", cause);
       }
     }
   }
@@ -109,8 +108,6 @@ public final class Worker {
     record Final(Outcome outcome) implements End {}
 
     record Reset() implements End {}
-
-    record Failed(Throwable cause) implements End {}
   }
 
   /// Waits for the first event of one machine's life.
@@ -140,18 +137,13 @@ public final class Worker {
     }
 
     @Override
-    public void crashed(int processor, String summary, ProcessorState state, byte[] code) {
-      end(new End.Final(new Outcome.Crashed(summary, CrashReport.lines(processor, state, code))));
+    public void crashed(String summary, List<String> details) {
+      end(new End.Final(new Outcome.Crashed(summary, details)));
     }
 
     @Override
-    public void panicked(String summary, List<String> words) {
-      end(new End.Final(new Outcome.Crashed(summary, words)));
-    }
-
-    @Override
-    public void failed(Throwable cause) {
-      end(new End.Failed(cause));
+    public void failed(String summary, List<String> details) {
+      end(new End.Final(new Outcome.Failed(summary, details)));
     }
   }
 }

@@ -134,24 +134,27 @@ class ConsoleTest {
   }
 
   @Test
-  void inputIsTakenInOrderAndAnnounced() throws Exception {
-    var announced = new Semaphore(0);
-    console.onInput(announced::release);
-    announced.drainPermits();
-    assertThat(console.nextInput()).isEqualTo(-1);
-    console.send(new byte[] {1, -1, 3}, 2);
-    assertThat(announced.availablePermits()).isEqualTo(1);
-    assertThat(console.nextInput()).isEqualTo(1);
-    assertThat(console.nextInput()).isEqualTo(255);
-    assertThat(console.nextInput()).isEqualTo(-1);
+  void inputIsReceivedInOrder() throws Exception {
+    console.send(new byte[] {1, -1, 3}, 3);
+    var bytes = new byte[2];
+    assertThat(console.receive(bytes)).isEqualTo(2);
+    assertThat(bytes).containsExactly(1, -1);
+    assertThat(console.receive(bytes)).isEqualTo(1);
+    assertThat(bytes[0]).isEqualTo((byte) 3);
   }
 
   @Test
-  void whatIsTypedBeforeTheGuestListensIsAnnouncedThen() throws Exception {
-    console.send(new byte[] {7}, 1);
-    var received = new CompletableFuture<Integer>();
-    console.onInput(() -> received.complete(console.nextInput()));
-    assertThat(received.get()).isEqualTo(7);
+  void inputGivenBackIsReceivedFirst() throws Exception {
+    console.send(new byte[] {5}, 1);
+    console.unread(new byte[] {3, 4});
+    console.unread(new byte[] {1, 2});
+    var bytes = new byte[3];
+    assertThat(console.receive(bytes)).isEqualTo(3);
+    assertThat(bytes).containsExactly(1, 2, 3);
+    assertThat(console.receive(bytes)).isEqualTo(1);
+    assertThat(bytes[0]).isEqualTo((byte) 4);
+    assertThat(console.receive(bytes)).isEqualTo(1);
+    assertThat(bytes[0]).isEqualTo((byte) 5);
   }
 
   @Test
@@ -170,15 +173,13 @@ class ConsoleTest {
                     throw new IllegalStateException(e);
                   }
                 });
-    for (byte expected : much) {
-      int value = console.nextInput();
-      while (value < 0) {
-        Thread.onSpinWait();
-        value = console.nextInput();
-      }
-      assertThat((byte) value).isEqualTo(expected);
+    var received = new ByteArrayOutputStream();
+    var bytes = new byte[100];
+    while (received.size() < much.length) {
+      received.write(bytes, 0, console.receive(bytes));
     }
     sender.join();
+    assertThat(received.toByteArray()).isEqualTo(much);
   }
 
   @Test

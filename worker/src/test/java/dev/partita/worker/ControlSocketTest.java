@@ -87,16 +87,10 @@ class ControlSocketTest {
       "login: ".chars().forEach(console::transmit);
       assertThat(new String(client.input().readNBytes(7), StandardCharsets.US_ASCII))
           .isEqualTo("login: ");
-      var received = new CompletableFuture<Integer>();
-      console.onInput(
-          () -> {
-            int value = console.nextInput();
-            if (value >= 0) {
-              received.complete(value);
-            }
-          });
       client.output().write('r');
-      assertThat(received.get()).isEqualTo('r');
+      var bytes = new byte[8];
+      assertThat(console.receive(bytes)).isEqualTo(1);
+      assertThat(bytes[0]).isEqualTo((byte) 'r');
     }
   }
 

@@ -55,7 +55,7 @@ class WorkerTest {
   private Worker worker(boolean restartOnReset, List<Consumer<Machine.Events>> lives) {
     var settings =
         new PartitionSettings(
-            "test", 1 << 20, 1, Path.of("kernel"), null, "", "auto", restartOnReset);
+            "test", 1 << 20, 1, Path.of("kernel"), null, "", "auto", restartOnReset, false);
     return new Worker(
         settings,
         console,
@@ -104,7 +104,7 @@ class WorkerTest {
             true,
             List.of(
                 events -> {
-                  events.panicked("Kernel panic", List.of("a word"));
+                  events.crashed("Kernel panic", List.of("a word"));
                   events.reset();
                 }));
     assertThat(worker.run()).isEqualTo(new Outcome.Crashed("Kernel panic", List.of("a word")));
@@ -141,10 +141,9 @@ class WorkerTest {
   }
 
   @Test
-  void aFailureOfOursIsThrownAfterCleaningUp() {
-    var cause = new IllegalArgumentException("broken");
-    var worker = worker(true, List.of(events -> events.failed(cause)));
-    assertThatThrownBy(worker::run).hasCause(cause);
+  void aFailureOfOursIsToldApartFromTheGuests() throws Exception {
+    var worker = worker(true, List.of(events -> events.failed("broken", List.of("here"))));
+    assertThat(worker.run()).isEqualTo(new Outcome.Failed("broken", List.of("here")));
     assertAllClosed(1);
   }
 
@@ -168,7 +167,7 @@ class WorkerTest {
       assertThatThrownBy(
               () ->
                   new PartitionSettings(
-                      "x", bad[0], (int) bad[1], Path.of("k"), null, "", "auto", true))
+                      "x", bad[0], (int) bad[1], Path.of("k"), null, "", "auto", true, false))
           .isInstanceOf(PartitionException.class)
           .message()
           .doesNotContain("\n");

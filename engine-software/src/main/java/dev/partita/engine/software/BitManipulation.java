@@ -124,6 +124,8 @@ final class BitManipulation {
           r &= (1L << length) - 1;
         }
         flags(c, r, size, false);
+        // SF is clear whatever the result.
+        c.flagCarry |= c.flagResult >>> 63;
       }
       case BLSI -> {
         r = -v & v;

@@ -196,7 +196,9 @@ final class Decoder {
       return null;
     }
     Operation op;
-    if (i.map == Instruction.MAP_ONE_BYTE && !i.vex && (i.opcode & 0xF8) == 0xD8) {
+    if (i.map == Instruction.MAP_ONE_BYTE
+        && !i.vex
+        && ((i.opcode & 0xF8) == 0xD8 || i.opcode == 0x9B)) {
       return X87Instructions.create(i);
     }
     op = IntegerInstructions.create(i);

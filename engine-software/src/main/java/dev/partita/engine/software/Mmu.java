@@ -122,7 +122,7 @@ final class Mmu {
     user.flushPage(address);
     supervisor.flushPage(address);
     guarded.flushPage(address);
-    c.owner.forgetJumps();
+    c.owner.forgetJumps(address);
   }
 
   /// Forgets direct write access to a page of RAM; called while no processor runs.

@@ -17,17 +17,36 @@ final class PackedInteger {
   ///
   /// @param op the opcode in map 0F, or 0x3800 plus the opcode in map 0F38
   static long half(int op, long a, long b) {
+    // By groups: the first compiler makes a chain of comparisons of a switch.
+    if (op < 0xE0) {
+      return op < 0x80 ? half0fLow(op, a, b) : half0fD(op, a, b);
+    }
+    if (op < 0x100) {
+      return op < 0xF0 ? half0fE(op, a, b) : half0fF(op, a, b);
+    }
+    return op < 0x3820 ? half0f38Low(op, a, b) : half0f38High(op, a, b);
+  }
+
+  private static long half0fLow(int op, long a, long b) {
     return switch (op) {
-      case 0x54, 0xDB -> a & b;
-      case 0x55, 0xDF -> ~a & b;
-      case 0x56, 0xEB -> a | b;
-      case 0x57, 0xEF -> a ^ b;
+      case 0x54 -> a & b;
+      case 0x55 -> ~a & b;
+      case 0x56 -> a | b;
+      case 0x57 -> a ^ b;
       case 0x64 -> greater(a, b, H8, 7);
       case 0x65 -> greater(a, b, H16, 15);
       case 0x66 -> greater(a, b, H32, 31);
       case 0x74 -> equal(a, b, H8, 7);
       case 0x75 -> equal(a, b, H16, 15);
       case 0x76 -> equal(a, b, H32, 31);
+      default -> throw unknown(op);
+    };
+  }
+
+  private static long half0fD(int op, long a, long b) {
+    return switch (op) {
+      case 0xDB -> a & b;
+      case 0xDF -> ~a & b;
       case 0xD4 -> a + b;
       case 0xD5 -> pmullw(a, b);
       case 0xD8 -> subtractUnsignedSaturated(a, b, H8, 7);
@@ -36,6 +55,14 @@ final class PackedInteger {
       case 0xDC -> addUnsignedSaturated(a, b, H8, 7);
       case 0xDD -> addUnsignedSaturated(a, b, H16, 15);
       case 0xDE -> maximumUnsigned(a, b, H8, 7);
+      default -> throw unknown(op);
+    };
+  }
+
+  private static long half0fE(int op, long a, long b) {
+    return switch (op) {
+      case 0xEB -> a | b;
+      case 0xEF -> a ^ b;
       case 0xE0 -> (a | b) - (((a ^ b) & 0xFEFE_FEFE_FEFE_FEFEL) >>> 1);
       case 0xE3 -> (a | b) - (((a ^ b) & 0xFFFE_FFFE_FFFE_FFFEL) >>> 1);
       case 0xE4 -> pmulhuw(a, b);
@@ -46,6 +73,12 @@ final class PackedInteger {
       case 0xEC -> addSaturated(a, b, H8, 7);
       case 0xED -> addSaturated(a, b, H16, 15);
       case 0xEE -> maximum(a, b, H16, 15);
+      default -> throw unknown(op);
+    };
+  }
+
+  private static long half0fF(int op, long a, long b) {
+    return switch (op) {
       case 0xF4 -> (a & 0xFFFF_FFFFL) * (b & 0xFFFF_FFFFL);
       case 0xF5 -> pmaddwd(a, b);
       case 0xF6 -> psadbw(a, b);
@@ -56,6 +89,12 @@ final class PackedInteger {
       case 0xFC -> add(a, b, H8);
       case 0xFD -> add(a, b, H16);
       case 0xFE -> add(a, b, H32);
+      default -> throw unknown(op);
+    };
+  }
+
+  private static long half0f38Low(int op, long a, long b) {
+    return switch (op) {
       case 0x3804 -> pmaddubsw(a, b);
       case 0x3808 -> sign(a, b, H8, 7);
       case 0x3809 -> sign(a, b, H16, 15);
@@ -64,6 +103,12 @@ final class PackedInteger {
       case 0x381C -> absolute(b, H8, 7);
       case 0x381D -> absolute(b, H16, 15);
       case 0x381E -> absolute(b, H32, 31);
+      default -> throw unknown(op);
+    };
+  }
+
+  private static long half0f38High(int op, long a, long b) {
+    return switch (op) {
       case 0x3828 -> (long) (int) a * (int) b;
       case 0x3829 -> a == b ? -1L : 0;
       case 0x3837 -> a > b ? -1L : 0;
@@ -76,8 +121,12 @@ final class PackedInteger {
       case 0x383E -> maximumUnsigned(a, b, H16, 15);
       case 0x383F -> maximumUnsigned(a, b, H32, 31);
       case 0x3840 -> pmulld(a, b);
-      default -> throw new IllegalArgumentException("not a packed operation: " + op);
+      default -> throw unknown(op);
     };
+  }
+
+  private static IllegalArgumentException unknown(int op) {
+    return new IllegalArgumentException("not a packed operation: " + op);
   }
 
   /// Whether {@link #half} knows an opcode of map 0F.

@@ -17,6 +17,7 @@ final class PackedIntegerInstructions {
       }
     }
     return switch (op) {
+      case 0x74 -> new EqualBytesMemory(i);
       case 0x60, 0x61, 0x62, 0x6C -> new InterleaveLow(i);
       case 0x68, 0x69, 0x6A, 0x6D -> new InterleaveHigh(i);
       case 0x63, 0x67, 0x6B -> new Join(i, op);
@@ -49,9 +50,11 @@ final class PackedIntegerInstructions {
       case 0x57, 0xEF -> i.reg == i.rm ? new Zero(i) : new Xor(i);
       case 0x54, 0xDB -> new And(i);
       case 0x56, 0xEB -> new Or(i);
-      case 0x74 -> new EqualBytes(i);
+      case 0x74 -> i.reg == i.rm ? new Ones(i) : new EqualBytes(i);
+      case 0x75, 0x76 -> i.reg == i.rm ? new Ones(i) : null;
       case 0xD4 -> new Add64(i);
       case 0xDA -> new MinimumBytes(i);
+      case 0xF8 -> new SubtractBytes(i);
       case 0xFE -> new Add32(i);
       default -> null;
     };
@@ -72,6 +75,22 @@ final class PackedIntegerInstructions {
       c.requireSse();
       c.xmm[to] = 0;
       c.xmm[to + 1] = 0;
+    }
+  }
+
+  /// PCMPEQB, PCMPEQW, PCMPEQD of a register with itself.
+  static final class Ones extends Operation {
+    final int to;
+
+    Ones(Instruction i) {
+      this.to = 4 * i.reg;
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.requireSse();
+      c.xmm[to] = -1L;
+      c.xmm[to + 1] = -1L;
     }
   }
 
@@ -144,6 +163,45 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.equal(x[to], x[from], PackedInteger.H8, 7);
       x[to + 1] = PackedInteger.equal(x[to + 1], x[from + 1], PackedInteger.H8, 7);
+    }
+  }
+
+  static final class EqualBytesMemory extends Operation {
+    final int to;
+    final MemoryOperand memory;
+
+    EqualBytesMemory(Instruction i) {
+      this.to = 4 * i.reg;
+      this.memory = i.operand();
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.requireSse();
+      long address = XmmMemory.alignedRead(c, memory);
+      long low = c.load64(address);
+      long high = c.load64(address + 8);
+      long[] x = c.xmm;
+      x[to] = PackedInteger.equal(x[to], low, PackedInteger.H8, 7);
+      x[to + 1] = PackedInteger.equal(x[to + 1], high, PackedInteger.H8, 7);
+    }
+  }
+
+  static final class SubtractBytes extends Operation {
+    final int to;
+    final int from;
+
+    SubtractBytes(Instruction i) {
+      this.to = 4 * i.reg;
+      this.from = 4 * i.rm;
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.requireSse();
+      long[] x = c.xmm;
+      x[to] = PackedInteger.subtract(x[to], x[from], PackedInteger.H8);
+      x[to + 1] = PackedInteger.subtract(x[to + 1], x[from + 1], PackedInteger.H8);
     }
   }
 

@@ -51,7 +51,7 @@ final class PackedShuffle {
 
   /// Bytes 7:0 of a 32-byte value shifted right by bytes.
   ///
-  /// @param d bits 255:192 and so on down to a... low comes last
+  /// @param d bits 255:192; c, b and a are those below, a the lowest
   static long align(long d, long c, long b, long a, int bytes) {
     return switch (bytes >> 3) {
       case 0 -> PackedInteger.align(b, a, bytes);

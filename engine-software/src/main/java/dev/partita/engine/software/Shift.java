@@ -3,7 +3,8 @@ package dev.partita.engine.software;
 /// What shifts and rotates compute, with their flags, in any size. Values are zero-extended.
 ///
 /// What the architecture leaves undefined is as on Intel's processors, measured: AF is 0 after
-/// shifts; OF follows for every count from the formula for a count of 1.
+/// shifts; OF follows for every count from the formula for a count of 1, in terms of the operand;
+/// but ROL and ROR of a register by an immediate that is not 1 leave OF.
 final class Shift {
   // The operations by their number in ModR/M.reg of group 2.
   static final int ROL = 0;
@@ -25,13 +26,14 @@ final class Shift {
   ///
   /// @param count masked
   /// @param size 1, 2, 4 or 8 bytes
-  static long apply(Cpu c, int operation, long v, int count, int size) {
+  /// @param constant whether the count was an immediate
+  static long apply(Cpu c, int operation, long v, int count, int size, boolean constant) {
     if (count == 0) {
       return v;
     }
     return switch (operation) {
-      case ROL -> rotateLeft(c, v, count, size);
-      case ROR -> rotateRight(c, v, count, size);
+      case ROL -> rotateLeft(c, v, count, size, constant);
+      case ROR -> rotateRight(c, v, count, size, constant);
       case RCL -> rotateCarryLeft(c, v, count, size);
       case RCR -> rotateCarryRight(c, v, count, size);
       case SHR -> right(c, v, count, size);
@@ -48,6 +50,16 @@ final class Shift {
   /// Sets CF and OF (each in bit 0) and leaves the rest.
   private static void setCarryOverflow(Cpu c, long cf, long of) {
     c.flagCarry = (c.flagCarry & ~(3L << 62)) | carryOverflow(cf, of);
+  }
+
+  private static boolean keepsOverflow(int count, boolean constant) {
+    return constant && count != 1;
+  }
+
+  /// OF as 0 or 1.
+  static long overflow(Cpu c) {
+    long f = c.flagCarry;
+    return (f ^ f << 1) >>> 63;
   }
 
   private static void shiftFlags(Cpu c, long result, long cf, long of, int size) {
@@ -81,19 +93,21 @@ final class Shift {
     return r;
   }
 
-  static long rotateLeft(Cpu c, long v, int count, int size) {
+  static long rotateLeft(Cpu c, long v, int count, int size, boolean constant) {
     int bits = 8 * size;
     int n = count & bits - 1;
     long r = n == 0 ? v : (v << n | v >>> bits - n) & Operands.mask(size);
-    setCarryOverflow(c, r & 1, topTwoDiffer(v, bits));
+    setCarryOverflow(
+        c, r & 1, keepsOverflow(count, constant) ? overflow(c) : topTwoDiffer(v, bits));
     return r;
   }
 
-  static long rotateRight(Cpu c, long v, int count, int size) {
+  static long rotateRight(Cpu c, long v, int count, int size, boolean constant) {
     int bits = 8 * size;
     int n = count & bits - 1;
     long r = n == 0 ? v : (v >>> n | v << bits - n) & Operands.mask(size);
-    setCarryOverflow(c, r >>> bits - 1 & 1, (v ^ v >>> bits - 1) & 1);
+    long of = keepsOverflow(count, constant) ? overflow(c) : (v ^ v >>> bits - 1) & 1;
+    setCarryOverflow(c, r >>> bits - 1 & 1, of);
     return r;
   }
 

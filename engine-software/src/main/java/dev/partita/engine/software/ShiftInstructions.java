@@ -35,7 +35,7 @@ final class ShiftInstructions {
             return wide ? new Rol64(i.rm, count) : new Rol32(i.rm, count);
           }
           case Shift.ROR -> {
-            return wide ? new Rol64(i.rm, 64 - count, true) : new Rol32(i.rm, 32 - count, true);
+            return wide ? new Ror64(i.rm, count) : new Ror32(i.rm, count);
           }
           default -> {}
         }
@@ -77,7 +77,7 @@ final class ShiftInstructions {
     @Override
     long compute(Cpu c, long old) {
       int count = fixed != BY_CL ? fixed : Shift.maskedCount((int) c.r[Cpu.RCX], size);
-      return Shift.apply(c, operation, old, count, size);
+      return Shift.apply(c, operation, old, count, size, fixed != BY_CL && memory == null);
     }
   }
 
@@ -205,17 +205,9 @@ final class ShiftInstructions {
     }
   }
 
-  /// ROL, and ROR as a ROL by the complement.
   private static final class Rol32 extends ByConstant {
-    final boolean right;
-
     Rol32(int destination, int count) {
-      this(destination, count, false);
-    }
-
-    Rol32(int destination, int count, boolean right) {
       super(destination, count);
-      this.right = right;
     }
 
     @Override
@@ -223,23 +215,14 @@ final class ShiftInstructions {
       int v = (int) c.r[destination];
       int r = Integer.rotateLeft(v, count);
       c.r[destination] = r & 0xFFFF_FFFFL;
-      int cf = right ? r >>> 31 : r & 1;
-      int of = right ? (v ^ v >>> 31) & 1 : (v ^ v << 1) >>> 31;
-      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(cf, of);
+      long of = count == 1 ? (v ^ v << 1) >>> 31 : Shift.overflow(c);
+      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r & 1, of);
     }
   }
 
-  /// ROL, and ROR as a ROL by the complement.
   private static final class Rol64 extends ByConstant {
-    final boolean right;
-
     Rol64(int destination, int count) {
-      this(destination, count, false);
-    }
-
-    Rol64(int destination, int count, boolean right) {
       super(destination, count);
-      this.right = right;
     }
 
     @Override
@@ -247,9 +230,38 @@ final class ShiftInstructions {
       long v = c.r[destination];
       long r = Long.rotateLeft(v, count);
       c.r[destination] = r;
-      long cf = right ? r >>> 63 : r & 1;
-      long of = right ? (v ^ v >>> 63) & 1 : (v ^ v << 1) >>> 63;
-      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(cf, of);
+      long of = count == 1 ? (v ^ v << 1) >>> 63 : Shift.overflow(c);
+      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r & 1, of);
+    }
+  }
+
+  private static final class Ror32 extends ByConstant {
+    Ror32(int destination, int count) {
+      super(destination, count);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int v = (int) c.r[destination];
+      int r = Integer.rotateRight(v, count);
+      c.r[destination] = r & 0xFFFF_FFFFL;
+      long of = count == 1 ? (r ^ r << 1) >>> 31 : Shift.overflow(c);
+      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r >>> 31, of);
+    }
+  }
+
+  private static final class Ror64 extends ByConstant {
+    Ror64(int destination, int count) {
+      super(destination, count);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long v = c.r[destination];
+      long r = Long.rotateRight(v, count);
+      c.r[destination] = r;
+      long of = count == 1 ? (r ^ r << 1) >>> 63 : Shift.overflow(c);
+      c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r >>> 63, of);
     }
   }
 

@@ -252,6 +252,9 @@ final class SimdConversions {
         c.x87.checkPending(c);
       }
       long a = m == null ? c.x87.mmx(from) : m.load64(c);
+      if (mmx) {
+        c.x87.enterMmx();
+      }
       if (doubles) {
         c.xmm[to] = toDouble((int) a);
         c.xmm[to + 1] = toDouble((int) (a >>> 32));
@@ -260,9 +263,6 @@ final class SimdConversions {
         long r = integersToSingles(c, a);
         SimdFloat.end(c, before);
         c.xmm[to] = r;
-      }
-      if (mmx) {
-        c.x87.enterMmx();
       }
     }
   }
@@ -300,11 +300,13 @@ final class SimdConversions {
       } else {
         low = m.load64(c);
       }
+      // Goes to MMX state even if a SIMD floating-point exception follows, as Intel's processors
+      // do.
+      c.x87.enterMmx();
       int before = SimdFloat.begin(c);
       int mode = truncate ? SoftFloat.ZERO : SoftFloat.rounding(c);
       long r = doubles ? doublesToIntegers(c, low, high, mode) : singlesToIntegers(c, low, mode);
       SimdFloat.end(c, before);
-      c.x87.enterMmx();
       c.x87.setMmx(to, r);
     }
   }

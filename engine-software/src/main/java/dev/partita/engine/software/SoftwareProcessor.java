@@ -82,6 +82,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   private @Nullable Block running;
   private int runningOperation;
 
+  /// No linear address: not canonical.
+  private static final long NO_JUMP = 1L << 62;
+
   // Where recent jumps led: the linear address, and its block.
   private final long[] jumpAddress = new long[JUMPS];
   private final @Nullable Block[] jumpBlock = new @Nullable Block[JUMPS];
@@ -125,6 +128,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     this.cpu = new Cpu(this, partition, apic);
     this.decoder =
         new Decoder(cpu, cpu.mmu, partition.memory().segment().address(), partition.code());
+    Arrays.fill(jumpAddress, NO_JUMP);
     Reset.reset(cpu, false);
   }
 
@@ -353,10 +357,26 @@ final class SoftwareProcessor implements VirtualProcessor {
         "the guest runs code outside its RAM, at linear address 0x%x".formatted(address));
   }
 
+  /// Translations changed: no jump taken before may be taken again unseen.
   void forgetJumps() {
+    // Not to be linked with what comes next, either.
+    running = null;
     if (jumpsUsed) {
-      Arrays.fill(jumpBlock, null);
+      Arrays.fill(jumpAddress, NO_JUMP);
       jumpsUsed = false;
+    }
+  }
+
+  /// The translation of one page changed.
+  void forgetJumps(long page) {
+    running = null;
+    // Blocks that begin in the page, or so near before it that they may reach into it.
+    long first = (page & ~0xFFFL) - 16;
+    long[] addresses = jumpAddress;
+    for (int i = 0; i < addresses.length; i++) {
+      if (Long.compareUnsigned(addresses[i] - first, 4096 + 16) < 0) {
+        addresses[i] = NO_JUMP;
+      }
     }
   }
 
@@ -452,11 +472,29 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
   }
 
+  /// The block at RIP. A jump within a page is found through the block it comes from: as long as
+  /// that block's page is mapped here, so is the target. Others go by the table of recent jumps.
   private Block next(Cpu c) {
+    var from = running;
+    long delta = c.rip - c.r[Cpu.RIP_BASE];
+    if (from != null) {
+      var target = from.linkTarget(delta);
+      if (target != null && target.valid && target.mode == c.mode) {
+        return target;
+      }
+    }
+    var target = lookup(c);
+    if (from != null) {
+      from.link(delta, target);
+    }
+    return target;
+  }
+
+  private Block lookup(Cpu c) {
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
     int slot = (int) (linear ^ linear >>> 12) & JUMP_MASK;
     var block = jumpBlock[slot];
-    if (block != null && jumpAddress[slot] == linear && block.mode == c.mode && block.valid) {
+    if (jumpAddress[slot] == linear && block != null && block.mode == c.mode && block.valid) {
       return block;
     }
     jumpMisses++;

@@ -471,9 +471,7 @@ final class VectorMoves {
     }
   }
 
-  /// MASKMOVDQU, MASKMOVQ: the bytes with a set top bit in the mask go to memory at DS:RDI.
-  ///
-  /// @return the operand for those instructions
+  /// Where MASKMOVDQU and MASKMOVQ store: DS:RDI, or another segment by override.
   static MemoryOperand implicitDestination(Instruction i) {
     return new MemoryOperand(
         i.dataSegment(Cpu.DS), Cpu.RDI, Cpu.ZERO, 0, 0, i.addressSize, i.is64());
@@ -496,6 +494,7 @@ final class VectorMoves {
     }
   }
 
+  /// MASKMOVDQU: the bytes with a set top bit in the mask go to memory.
   static final class StoreMasked extends Operation {
     final int from;
     final int mask;

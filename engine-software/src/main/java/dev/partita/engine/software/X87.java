@@ -51,12 +51,15 @@ final class X87 {
   /// Last opcode: the low three bits of the first byte, then the second byte.
   int opcode;
 
-  /// Last instruction and operand pointers, and their selectors.
+  /// Last instruction and operand pointers. Their selectors are not kept, as CPUID tells (leaf 7,
+  /// EBX bit 13); of the operand pointer, only that of the last instruction with an unmasked
+  /// exception (bit 6), and likewise of the opcode.
   long instructionPointer;
 
   long dataPointer;
-  int codeSelector;
-  int dataSelector;
+
+  /// The arithmetic of this unit.
+  final ExtendedArithmetic unit = new ExtendedArithmetic();
 
   /// State after FNINIT.
   void initialize() {
@@ -67,8 +70,6 @@ final class X87 {
     opcode = 0;
     instructionPointer = 0;
     dataPointer = 0;
-    codeSelector = 0;
-    dataSelector = 0;
   }
 
   /// State after power-up or INIT of the x87 component (XRSTOR): as {@link #initialize()}, and the
@@ -77,6 +78,23 @@ final class X87 {
     initialize();
     java.util.Arrays.fill(significand, 0);
     java.util.Arrays.fill(exponent, 0);
+  }
+
+  /// Whether all is as {@link #reset()} leaves it.
+  boolean isInitial() {
+    if (control != INITIAL_CONTROL
+        || status != 0
+        || top != 0
+        || valid != 0
+        || opcode != 0
+        || (instructionPointer | dataPointer) != 0) {
+      return false;
+    }
+    long all = 0;
+    for (int i = 0; i < 8; i++) {
+      all |= significand[i] | exponent[i];
+    }
+    return all == 0;
   }
 
   /// The status word as FNSTSW stores it.
@@ -88,6 +106,36 @@ final class X87 {
   void setStatusWord(int word) {
     status = word & (EXCEPTIONS | STACK_FAULT | C0 | C1 | C2 | C3);
     top = word >> 11 & 7;
+  }
+
+  /// The full tag word: two bits a physical register, 0 valid, 1 zero, 2 special, 3 empty.
+  int tagWord() {
+    int word = 0;
+    for (int i = 0; i < 8; i++) {
+      int tag;
+      if ((valid & 1 << i) == 0) {
+        tag = 3;
+      } else {
+        tag =
+            switch (ExtendedArithmetic.classify(exponent[i], significand[i])) {
+              case ExtendedArithmetic.ZERO -> 1;
+              case ExtendedArithmetic.NORMAL -> 0;
+              default -> 2;
+            };
+      }
+      word |= tag << 2 * i;
+    }
+    return word;
+  }
+
+  /// Takes a full tag word; only empty or not matters, the rest follows from the values.
+  void setTagWord(int word) {
+    valid = 0;
+    for (int i = 0; i < 8; i++) {
+      if ((word >> 2 * i & 3) != 3) {
+        valid |= 1 << i;
+      }
+    }
   }
 
   /// Control word from memory: bits that do not exist are dropped, bit 6 reads 1.
@@ -106,6 +154,80 @@ final class X87 {
     if (pending()) {
       throw c.raise(GuestFault.FLOATING_POINT);
     }
+  }
+
+  // ---- The register stack
+  // ---------------------------------------------------------------------------
+
+  boolean empty(int n) {
+    return (valid & 1 << (top + n & 7)) == 0;
+  }
+
+  int exponent(int n) {
+    return exponent[top + n & 7];
+  }
+
+  long significand(int n) {
+    return significand[top + n & 7];
+  }
+
+  /// Writes ST(n); it is not empty then.
+  void set(int n, int e, long s) {
+    int register = top + n & 7;
+    exponent[register] = e;
+    significand[register] = s;
+    valid |= 1 << register;
+  }
+
+  void free(int n) {
+    valid &= ~(1 << (top + n & 7));
+  }
+
+  void pop() {
+    valid &= ~(1 << top);
+    top = top + 1 & 7;
+  }
+
+  /// Writes a new ST(0); whether there is room is the caller's.
+  void push(int e, long s) {
+    top = top - 1 & 7;
+    set(0, e, s);
+  }
+
+  /// Begins an operation of {@link #unit} under the control word in force.
+  ExtendedArithmetic begin() {
+    unit.begin(control);
+    return unit;
+  }
+
+  /// Takes over the exceptions and C1 of an operation.
+  void raise(ExtendedArithmetic u) {
+    if (u.blocked()) {
+      // Found before the computation: what that would have raised has not happened.
+      u.flags &= INVALID | DENORMAL | ZERO_DIVIDE;
+      u.roundedUp = false;
+    }
+    status = status & ~C1 | u.flags | (u.roundedUp ? C1 : 0);
+  }
+
+  /// An operand was empty.
+  ///
+  /// @return whether the exception is masked, so that the indefinite is the result
+  boolean stackUnderflow() {
+    status = status & ~C1 | INVALID | STACK_FAULT;
+    return (control & INVALID) != 0;
+  }
+
+  /// There is no room for a push.
+  ///
+  /// @return whether the exception is masked, so that the indefinite is to be pushed
+  boolean stackOverflow() {
+    status |= C1 | INVALID | STACK_FAULT;
+    return (control & INVALID) != 0;
+  }
+
+  void setIndefinite(int n) {
+    set(n, ExtendedArithmetic.INDEFINITE_EXPONENT, ExtendedArithmetic.INDEFINITE_SIGNIFICAND);
   }
 
   // ---- MMX
@@ -147,8 +269,6 @@ final class X87 {
     opcode = get(image, 6, 2) & 0x7FF;
     instructionPointer = getLong(image, 8);
     dataPointer = getLong(image, 16);
-    codeSelector = 0;
-    dataSelector = 0;
     for (int i = 0; i < 8; i++) {
       int register = top + i & 7;
       significand[register] = getLong(image, 32 + 16 * i);

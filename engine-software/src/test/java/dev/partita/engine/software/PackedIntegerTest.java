@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Integer, bitwise and moving instructions on MMX and XMM registers, against the host's processor.
 class PackedIntegerTest {
-  private static final int RUNS = 300;
+  private static final int RUNS = 150;
 
   private final VectorForms forms = new VectorForms(new Random(20));
 
@@ -301,7 +301,7 @@ class PackedIntegerTest {
   @ValueSource(strings = {"60", "61", "62", "63"})
   void stringComparison(String opcode) {
     for (boolean wide : new boolean[] {false, true}) {
-      forms.compare("66", "0F3A" + opcode, wide, BOTH, true, 4000, PackedIntegerTest::strings);
+      forms.compare("66", "0F3A" + opcode, wide, BOTH, true, 1500, PackedIntegerTest::strings);
     }
   }
 }

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Floating-point instructions on XMM registers, against the host's processor: all rounding modes,
 /// denormals-are-zeros and flush-to-zero on and off, flags set and clear before.
 class SimdFloatTest {
-  private static final int RUNS = 3000;
+  private static final int RUNS = 800;
 
   private final VectorForms forms = new VectorForms(new Random(30));
 
