@@ -218,11 +218,10 @@ class InterruptTest {
     guest.cpu().setFlags(Cpu.TF | 2);
     // int 0x80
     // nop
-    // hlt
-    guest.code(Guest.CODE, "cd80 90 f4");
-    guest.run();
-    // After IRETQ only NOP traps, then HLT does not come to an end.
-    assertThat(guest.register(Cpu.RCX)).isEqualTo(1);
+    // out 0x10, al
+    guest.code(Guest.CODE, "cd80 90 e610");
+    // After IRETQ only NOP traps.
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
   }
 
   @Test
@@ -231,11 +230,32 @@ class InterruptTest {
     guest.cpu().setFlags(Cpu.TF | 2);
     // mov ss, ebx
     // nop
-    // hlt
-    guest.code(Guest.CODE, "8ed3 90 f4");
+    // out 0x10, al
+    guest.code(Guest.CODE, "8ed3 90 e610");
     guest.cpu().r[Cpu.RBX] = Guest.DATA0;
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
+  }
+
+  /// Runs to the first port write; the handler of the debug trap counts in RCX.
+  private long trapsBeforePortWrite() {
+    long[] traps = {-1};
+    guest.portHook =
+        (p, port, value) -> {
+          traps[0] = p.general(Cpu.RCX);
+          p.cancel();
+        };
     guest.run();
-    assertThat(guest.register(Cpu.RCX)).isEqualTo(1);
+    return traps[0];
+  }
+
+  @Test
+  void trapAfterHltEndsTheHalt() {
+    countingHandler(1, 0x6000, "ff c1 48 cf");
+    guest.cpu().setFlags(Cpu.TF | 2);
+    // hlt
+    // out 0x10, al
+    guest.code(Guest.CODE, "f4 e610");
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
   }
 
   @Test
