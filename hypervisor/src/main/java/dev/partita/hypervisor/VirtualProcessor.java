@@ -78,6 +78,12 @@ public interface VirtualProcessor {
     LONG
   }
 
+  /// Counters of this engine for statistics, by name, such as `decoded instructions`; in a fixed
+  /// order; empty for an engine that counts nothing. A running processor's values may lag.
+  default java.util.Map<String, Long> counters() {
+    return java.util.Map.of();
+  }
+
   /// Instructions retired since creation, for statistics; a running processor's count may lag.
   long instructionCount();
 }

@@ -49,6 +49,41 @@ final class Block {
     this.secondPage = secondPage;
   }
 
+  // Where execution went on from here, within the page: the difference of the RIPs and the block.
+  // Two, for
+  // the two ways of a conditional jump. Racy: other processors may overwrite one, whole.
+  private @Nullable Link first;
+  private @Nullable Link second;
+
+  private record Link(long delta, Block target) {}
+
+  /// The block that followed before when RIP moved by `delta` from this block's start, or null.
+  @Nullable Block linkTarget(long delta) {
+    var link = first;
+    if (link != null && link.delta == delta) {
+      return link.target;
+    }
+    link = second;
+    return link != null && link.delta == delta ? link.target : null;
+  }
+
+  /// Remembers what followed, if it lies in the same page and so depends on no other translation.
+  void link(long delta, Block target) {
+    if (secondPage >= 0
+        || target.secondPage >= 0
+        || target.address - address != delta
+        || (target.address ^ address) >>> 12 != 0) {
+      return;
+    }
+    var link = new Link(delta, target);
+    var old = first;
+    if (old == null || !old.target.valid || old.delta == delta) {
+      first = link;
+    } else {
+      second = link;
+    }
+  }
+
   /// Whether this block's bytes meet a stretch of RAM.
   boolean overlaps(long from, long to) {
     if (secondPage < 0) {

@@ -3,6 +3,9 @@ package dev.partita.engine.software;
 import dev.partita.hypervisor.Intercept;
 import dev.partita.hypervisor.LocalApic;
 import dev.partita.hypervisor.PartitionConfiguration;
+import java.security.SecureRandom;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /// The architectural state of one x86-64 processor, and what operations need at every turn: flags,
 /// memory,
@@ -185,6 +188,22 @@ final class Cpu {
   boolean halted;
 
   boolean nmiMasked;
+
+  /// The instruction before was MOV SS or POP SS: no debug exception at this one's start, and no
+  /// single-step trap after that one.
+  boolean debugShadow;
+
+  /// The instruction that just ran took care of TF itself: no single-step trap after it.
+  boolean stepTrapCancelled;
+
+  // What a restored state had pending, delivered when the processor begins to run; -1 for none.
+  int pendingException = -1;
+
+  int pendingErrorCode = -1;
+  int pendingInterrupt = -1;
+
+  /// What RDRAND and RDSEED draw from; may be set before the first use to have known numbers.
+  @Nullable RandomGenerator entropy;
 
   /// The address translation; knows about paging, RAM and MMIO.
   final Mmu mmu;
@@ -612,6 +631,16 @@ final class Cpu {
     return mmu.compareExchange128(address, expectLow, expectHigh, low, high);
   }
 
+  /// What RDRAND and RDSEED draw from: the host's generator if no other was set. Does not block.
+  RandomGenerator random() {
+    var g = entropy;
+    if (g == null) {
+      g = new SecureRandom();
+      entropy = g;
+    }
+    return g;
+  }
+
   // ---- Segmentation outside 64-bit mode
   // -------------------------------------------------------------
 
@@ -745,9 +774,14 @@ final class Cpu {
   /// Before an SSE instruction.
   void requireSse() {
     if ((cr0 & (CR0_EM | CR0_TS)) != 0 || (cr4 & CR4_OSFXSR) == 0) {
-      throw (cr0 & CR0_EM) != 0 || (cr4 & CR4_OSFXSR) == 0
-          ? invalidOpcode()
-          : raise(GuestFault.DEVICE_NOT_AVAILABLE);
+      throw noSse();
     }
+  }
+
+  // Apart, so that the check stays small enough for the compiler to inline.
+  private GuestFault noSse() {
+    return (cr0 & CR0_EM) != 0 || (cr4 & CR4_OSFXSR) == 0
+        ? invalidOpcode()
+        : raise(GuestFault.DEVICE_NOT_AVAILABLE);
   }
 }

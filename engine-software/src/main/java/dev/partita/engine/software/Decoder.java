@@ -25,6 +25,10 @@ final class Decoder {
 
   // The instruction being read.
   private final byte[] bytes = new byte[MAX_LENGTH];
+
+  /// The bytes of the block being decoded.
+  private final byte[] blockBytes = new byte[MAX_INSTRUCTIONS * MAX_LENGTH];
+
   private int available;
   private int position;
   private long start;
@@ -73,6 +77,7 @@ final class Decoder {
         break;
       }
       decoded++;
+      System.arraycopy(bytes, 0, blockBytes, at, position);
       op.start = at;
       at += position;
       op.end = at;
@@ -95,19 +100,17 @@ final class Decoder {
         operations.toArray(new Operation[0]), instructions, at, offset, mode, secondPage);
   }
 
-  /// A checksum of a block's bytes as they are now, to see that nobody wrote there meanwhile.
-  boolean unchanged(Block block, byte[] before) {
-    return java.util.Arrays.equals(before, snapshot(block));
-  }
-
-  byte[] snapshot(Block block) {
-    var now = new byte[block.length];
-    for (int i = 0; i < now.length; i++) {
-      int inFirst = 4096 - (int) (block.address & 0xFFF);
+  /// Whether the block just decoded still has the bytes it was decoded from: nobody wrote there
+  /// meanwhile.
+  boolean unchanged(Block block) {
+    int inFirst = 4096 - (int) (block.address & 0xFFF);
+    for (int i = 0; i < block.length; i++) {
       long at = i < inFirst ? block.address + i : block.secondPage + i - inFirst;
-      now[i] = (byte) Raw.getByte(host + at);
+      if (blockBytes[i] != (byte) Raw.getByte(host + at)) {
+        return false;
+      }
     }
-    return now;
+    return true;
   }
 
   // ---- Fetching

@@ -82,12 +82,16 @@ final class Mmu {
 
   /// Chooses the tables for the privilege in force; called when CPL, AC, CR0 or CR4 changed.
   void select() {
-    current =
+    use(
         c.cpl == 3
             ? user
-            : (c.cr4 & Cpu.CR4_SMAP) != 0 && (c.systemFlags & Cpu.AC) == 0 ? guarded : supervisor;
-    c.readTlb = current.read;
-    c.writeTlb = current.write;
+            : (c.cr4 & Cpu.CR4_SMAP) != 0 && (c.systemFlags & Cpu.AC) == 0 ? guarded : supervisor);
+  }
+
+  private void use(Tlb tables) {
+    current = tables;
+    c.readTlb = tables.read;
+    c.writeTlb = tables.write;
   }
 
   // ---- Flushes
@@ -118,7 +122,7 @@ final class Mmu {
     user.flushPage(address);
     supervisor.flushPage(address);
     guarded.flushPage(address);
-    c.owner.forgetJumps();
+    c.owner.forgetJumps(address);
   }
 
   /// Forgets direct write access to a page of RAM; called while no processor runs.
@@ -144,14 +148,7 @@ final class Mmu {
   /// @param access {@link #READ}, {@link #WRITE} or {@link #FETCH}
   /// @throws GuestFault a page fault (or general protection for an address that is not canonical)
   long translate(long address, int access) {
-    return translate(address, access, c.cpl == 3);
-  }
-
-  /// Like {@link #translate(long, int)} for an access as supervisor whatever the privilege:
-  /// descriptor
-  /// tables, TSS, the stack of an inner level. SMAP applies to these without regard to AC.
-  long translateSystem(long address, int access) {
-    return translate(address, access, false);
+    return translate(address, access, current == user);
   }
 
   private long translate(long address, int access, boolean userAccess) {
@@ -513,38 +510,42 @@ final class Mmu {
   // ---- System accesses: as supervisor, whatever the privilege
   // ---------------------------------------
 
-  /// Reads a system structure (descriptor, TSS field, IDT gate): 1, 2, 4 or 8 bytes.
+  /// Reads a system structure (descriptor, TSS field, IDT gate): 1, 2, 4 or 8 bytes, zero-extended.
   long loadSystem(long address, int size) {
-    if (c.cpl != 3) {
+    var own = current;
+    use(system());
+    try {
       return switch (size) {
-        case 1 -> c.load8(address);
-        case 2 -> c.load16(address);
+        case 1 -> c.load8(address) & 0xFF;
+        case 2 -> c.load16(address) & 0xFFFF;
         case 4 -> c.load32(address) & 0xFFFF_FFFFL;
         default -> c.load64(address);
       };
+    } finally {
+      use(own);
     }
-    if ((address & 0xFFF) + size > 4096) {
-      long value = 0;
-      for (int i = 0; i < size; i++) {
-        value |= loadPhysical(translateSystem(address + i, READ), 1) << 8 * i;
-      }
-      return value;
-    }
-    return loadPhysical(translateSystem(address, READ), size);
   }
 
   /// Writes a system structure.
   void storeSystem(long address, int size, long value) {
-    if ((address & 0xFFF) + size > 4096) {
-      for (int i = 0; i < size; i++) {
-        translateSystem(address + i, WRITE);
+    var own = current;
+    use(system());
+    try {
+      switch (size) {
+        case 1 -> c.store8(address, (int) value);
+        case 2 -> c.store16(address, (int) value);
+        case 4 -> c.store32(address, (int) value);
+        default -> c.store64(address, value);
       }
-      for (int i = 0; i < size; i++) {
-        storePhysical(translateSystem(address + i, WRITE), 1, value >>> 8 * i);
-      }
-      return;
+    } finally {
+      use(own);
     }
-    storePhysical(translateSystem(address, WRITE), size, value);
+  }
+
+  /// The tables of an implicit supervisor access, to which SMAP applies without regard to AC (SDM
+  /// volume 3, 4.6.1).
+  private Tlb system() {
+    return (c.cr4 & Cpu.CR4_SMAP) != 0 ? guarded : supervisor;
   }
 
   // ---- Locked accesses

@@ -9,6 +9,8 @@ import dev.partita.hypervisor.VirtualProcessor;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +31,9 @@ final class SoftwareProcessor implements VirtualProcessor {
 
   /// The loop's own: single steps (TF, interrupt shadow, code that writes itself).
   private static final int STEP = 1 << 6;
+
+  /// The loop's own: HLT was executed.
+  private static final int HALT = 1 << 7;
 
   /// What ends a halt.
   private static final int WAKE = INTERRUPT | NMI | INIT | STARTUP | CANCEL;
@@ -77,6 +82,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   private @Nullable Block running;
   private int runningOperation;
 
+  /// No linear address: not canonical.
+  private static final long NO_JUMP = 1L << 62;
+
   // Where recent jumps led: the linear address, and its block.
   private final long[] jumpAddress = new long[JUMPS];
   private final @Nullable Block[] jumpBlock = new @Nullable Block[JUMPS];
@@ -86,6 +94,16 @@ final class SoftwareProcessor implements VirtualProcessor {
   private boolean stepOnce;
 
   private long instructions;
+
+  // For statistics.
+  private long blocksDecoded;
+  private long jumpMisses;
+  private long exceptions;
+  private long interrupts;
+  private long halts;
+  private long decodingNanos;
+  private long haltedNanos;
+  private long interceptNanos;
 
   /// Instructions left before {@link #run} stops by itself; for tests of hostile code.
   private long budget = Long.MAX_VALUE;
@@ -110,6 +128,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     this.cpu = new Cpu(this, partition, apic);
     this.decoder =
         new Decoder(cpu, cpu.mmu, partition.memory().segment().address(), partition.code());
+    Arrays.fill(jumpAddress, NO_JUMP);
     Reset.reset(cpu, false);
   }
 
@@ -190,6 +209,23 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   @Override
+  public Map<String, Long> counters() {
+    var counters = new LinkedHashMap<String, Long>();
+    counters.put("instructions", instructions);
+    counters.put("blocks decoded", blocksDecoded);
+    counters.put("instructions decoded", decoder.decoded);
+    counters.put("jump table misses", jumpMisses);
+    counters.put("page walks", cpu.mmu.walks);
+    counters.put("exceptions", exceptions);
+    counters.put("interrupts", interrupts);
+    counters.put("halts", halts);
+    counters.put("nanoseconds decoding", decodingNanos);
+    counters.put("nanoseconds halted", haltedNanos);
+    counters.put("nanoseconds in intercepts", interceptNanos);
+    return counters;
+  }
+
+  @Override
   public ProcessorState state() {
     return StateTransfer.save(cpu, waitForStartup);
   }
@@ -253,7 +289,17 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (h == null) {
       throw new IllegalStateException("an intercept outside run()");
     }
-    h.handle(this, intercept);
+    // While the handler works (it may wait for the host), this processor does not hold up those who
+    // want
+    // all processors to stand still.
+    long start = System.nanoTime();
+    partition.rendezvous().leave();
+    try {
+      h.handle(this, intercept);
+    } finally {
+      partition.rendezvous().enter();
+      interceptNanos += System.nanoTime() - start;
+    }
   }
 
   /// IF or TF changed: look at pending interrupts after this block.
@@ -270,6 +316,22 @@ final class SoftwareProcessor implements VirtualProcessor {
   void beginInterruptShadow() {
     cpu.interruptShadow = true;
     ATTENTION.getAndBitwiseOr(this, STEP);
+  }
+
+  /// HLT: the loop waits before the next instruction.
+  void beginHalt() {
+    cpu.halted = true;
+    ATTENTION.getAndBitwiseOr(this, HALT);
+  }
+
+  /// Whether a non-maskable interrupt waits.
+  boolean nmiPending() {
+    return (attention & NMI) != 0;
+  }
+
+  /// Forgets a waiting non-maskable interrupt: other state was loaded.
+  void clearNmi() {
+    clear(NMI);
   }
 
   /// Debug registers or the like changed so that each instruction must be looked at.
@@ -295,10 +357,26 @@ final class SoftwareProcessor implements VirtualProcessor {
         "the guest runs code outside its RAM, at linear address 0x%x".formatted(address));
   }
 
+  /// Translations changed: no jump taken before may be taken again unseen.
   void forgetJumps() {
+    // Not to be linked with what comes next, either.
+    running = null;
     if (jumpsUsed) {
-      Arrays.fill(jumpBlock, null);
+      Arrays.fill(jumpAddress, NO_JUMP);
       jumpsUsed = false;
+    }
+  }
+
+  /// The translation of one page changed.
+  void forgetJumps(long page) {
+    running = null;
+    // Blocks that begin in the page, or so near before it that they may reach into it.
+    long first = (page & ~0xFFFL) - 16;
+    long[] addresses = jumpAddress;
+    for (int i = 0; i < addresses.length; i++) {
+      if (Long.compareUnsigned(addresses[i] - first, 4096 + 16) < 0) {
+        addresses[i] = NO_JUMP;
+      }
     }
   }
 
@@ -312,6 +390,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     partition.rendezvous().enter();
     try {
       flagsChanged();
+      EventDelivery.pending(cpu);
       while (true) {
         if (attention != 0 && !serve()) {
           return RunExit.CANCELLED;
@@ -331,6 +410,9 @@ final class SoftwareProcessor implements VirtualProcessor {
           }
         } catch (GuestFault fault) {
           backToInstruction();
+          exceptions++;
+          budget--;
+          cpu.interruptShadow = false;
           EventDelivery.exception(cpu, fault);
         } catch (ExecutionStop stop) {
           backToInstruction();
@@ -369,8 +451,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   private void runSlice() {
     var c = cpu;
     int i = 0;
+    long before = instructions;
     try {
-      for (int n = SLICE; n > 0; n--) {
+      for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
@@ -385,17 +468,36 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     } finally {
       runningOperation = i;
+      budget -= instructions + i - before;
     }
-    budget -= SLICE;
   }
 
+  /// The block at RIP. A jump within a page is found through the block it comes from: as long as
+  /// that block's page is mapped here, so is the target. Others go by the table of recent jumps.
   private Block next(Cpu c) {
+    var from = running;
+    long delta = c.rip - c.r[Cpu.RIP_BASE];
+    if (from != null) {
+      var target = from.linkTarget(delta);
+      if (target != null && target.valid && target.mode == c.mode) {
+        return target;
+      }
+    }
+    var target = lookup(c);
+    if (from != null) {
+      from.link(delta, target);
+    }
+    return target;
+  }
+
+  private Block lookup(Cpu c) {
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
     int slot = (int) (linear ^ linear >>> 12) & JUMP_MASK;
     var block = jumpBlock[slot];
-    if (block != null && jumpAddress[slot] == linear && block.mode == c.mode && block.valid) {
+    if (jumpAddress[slot] == linear && block != null && block.mode == c.mode && block.valid) {
       return block;
     }
+    jumpMisses++;
     block = find(c, linear, c.mode);
     jumpAddress[slot] = linear;
     jumpBlock[slot] = block;
@@ -422,12 +524,14 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     }
     if (block == null) {
+      long start = System.nanoTime();
+      blocksDecoded++;
       block = decoder.decode(linear, offset, (mode & Cpu.MODE_SINGLE) != 0);
-      var before = decoder.snapshot(block);
       code.add(block);
-      if (!decoder.unchanged(block, before)) {
+      if (!decoder.unchanged(block)) {
         code.drop(block);
       }
+      decodingNanos += System.nanoTime() - start;
     }
     return block;
   }
@@ -439,11 +543,15 @@ final class SoftwareProcessor implements VirtualProcessor {
     boolean shadow = c.interruptShadow;
     stepOnce = false;
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
-    EventDelivery.checkInstructionBreakpoints(c, linear);
+    if (!c.debugShadow) {
+      EventDelivery.checkInstructionBreakpoints(c, linear);
+    }
     var block = find(c, linear, c.mode | Cpu.MODE_SINGLE);
     running = block;
     c.r[Cpu.RIP_BASE] = c.rip;
     c.systemFlags &= ~Cpu.RF;
+    c.debugShadow = false;
+    c.stepTrapCancelled = false;
     var operations = block.operations;
     runningOperation = 0;
     operations[0].execute(c);
@@ -456,7 +564,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (shadow) {
       c.interruptShadow = false;
     }
-    if (trap) {
+    if (trap && !c.debugShadow && !c.stepTrapCancelled) {
       EventDelivery.singleStepTrap(c);
     }
     if (!c.interruptShadow && (c.systemFlags & Cpu.TF) == 0 && !EventDelivery.breakpointsArmed(c)) {
@@ -472,6 +580,9 @@ final class SoftwareProcessor implements VirtualProcessor {
     if ((asked & CANCEL) != 0) {
       clear(CANCEL);
       return false;
+    }
+    if ((asked & HALT) != 0) {
+      clear(HALT);
     }
     if ((asked & PAUSE) != 0) {
       clear(PAUSE);
@@ -523,6 +634,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
     if (vector >= 0) {
       cpu.halted = false;
+      interrupts++;
       EventDelivery.interrupt(cpu, vector & 0xFF);
     }
     if (apic.interruptPending()) {
@@ -534,6 +646,8 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (cpu.halted) {
       intercept(halt.prepare((cpu.systemFlags & Cpu.IF) == 0));
     }
+    halts++;
+    long start = System.nanoTime();
     partition.rendezvous().leave();
     parked = true;
     try {
@@ -545,6 +659,7 @@ final class SoftwareProcessor implements VirtualProcessor {
       }
     } finally {
       parked = false;
+      haltedNanos += System.nanoTime() - start;
       partition.rendezvous().enter();
     }
   }

@@ -72,6 +72,11 @@ final class EngineProcessor {
     return cpu;
   }
 
+  /// The processor, for runs of its own loop; see {@link #prepare}.
+  SoftwareProcessor processor() {
+    return partition.softwareProcessors().getFirst();
+  }
+
   /// Runs code on a processor that all tests share.
   static MachineState run(byte[] code, MachineState state) {
     synchronized (SHARED) {
@@ -101,10 +106,8 @@ final class EngineProcessor {
   ///
   /// @return the exception's vector, or -1
   int executeToFault(byte[] code, MachineState state) {
-    memory.write(PHYSICAL, code);
-    load(state);
+    prepare(code, state);
     long end = MachineState.CODE + code.length;
-    cpu.rip = MachineState.CODE;
     try {
       for (int n = 0; cpu.rip != end; n++) {
         if (n == LIMIT) {
@@ -121,6 +124,13 @@ final class EngineProcessor {
     } catch (GuestFault fault) {
       return fault.vector;
     }
+  }
+
+  /// Puts code and state in place; RIP is at the code's start.
+  void prepare(byte[] code, MachineState state) {
+    memory.write(PHYSICAL, code);
+    load(state);
+    cpu.rip = MachineState.CODE;
   }
 
   private void load(MachineState state) {
