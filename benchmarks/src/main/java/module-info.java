@@ -3,4 +3,9 @@
 module dev.partita.benchmarks {
   requires static org.jspecify;
   requires dev.partita.cli;
+  requires dev.partita.image;
+  requires info.picocli;
+
+  opens dev.partita.benchmarks to
+      info.picocli;
 }

@@ -5,11 +5,11 @@ module dev.partita.chipset {
   requires transitive dev.partita.hypervisor;
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
-  requires aircompressor.v3;
 
   exports dev.partita.chipset;
   exports dev.partita.chipset.acpi;
   exports dev.partita.chipset.apic;
+  exports dev.partita.chipset.boot;
   exports dev.partita.chipset.bus;
   exports dev.partita.chipset.device;
   exports dev.partita.chipset.interrupt;

@@ -5,4 +5,10 @@ module dev.partita.cli {
   requires dev.partita.worker;
   requires dev.partita.image;
   requires info.picocli;
+
+  opens dev.partita.cli to
+      info.picocli;
+
+  provides System.LoggerFinder with
+      dev.partita.cli.OperatorLog;
 }

@@ -3,4 +3,6 @@
 module dev.partita.engine.software {
   requires static org.jspecify;
   requires transitive dev.partita.hypervisor;
+
+  exports dev.partita.engine.software;
 }

@@ -3,4 +3,6 @@
 module dev.partita.enlightenment {
   requires static org.jspecify;
   requires transitive dev.partita.hypervisor;
+
+  exports dev.partita.enlightenment;
 }

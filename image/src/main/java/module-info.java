@@ -2,7 +2,8 @@
 @org.jspecify.annotations.NullMarked
 module dev.partita.image {
   requires static org.jspecify;
-  requires org.apache.commons.compress;
   requires org.tukaani.xz;
   requires aircompressor.v3;
+
+  exports dev.partita.image;
 }

@@ -6,4 +6,6 @@ module dev.partita.worker {
   requires dev.partita.engine.software;
   requires dev.partita.chipset;
   requires dev.partita.enlightenment;
+
+  exports dev.partita.worker;
 }

@@ -80,4 +80,24 @@ public final class TestProcessor implements VirtualProcessor {
   public long instructionCount() {
     return 0;
   }
+
+  @Override
+  public long general(int register) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void setGeneral(int register, long value) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public Mode mode() {
+    return Mode.LONG;
+  }
+
+  @Override
+  public int privilegeLevel() {
+    return 0;
+  }
 }

@@ -1,7 +1,6 @@
 package dev.partita.hypervisor;
 
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -11,7 +10,7 @@ public final class CpuidTable {
   /// Stands for "any sub-leaf" in {@link Leaf#subleaf()}.
   public static final int ANY_SUBLEAF = -1;
 
-  private final TreeMap<Long, Leaf> leaves = new TreeMap<>();
+  private final TreeMap<Long, Leaf> leaves = new TreeMap<>(Long::compareUnsigned);
 
   public CpuidTable(Collection<Leaf> leaves) {
     for (var leaf : leaves) {
@@ -38,8 +37,7 @@ public final class CpuidTable {
 
   /// This table with some leaves added or replaced.
   public CpuidTable with(Collection<Leaf> changes) {
-    var all = new TreeMap<Long, Leaf>(Comparator.naturalOrder());
-    all.putAll(leaves);
+    var all = new TreeMap<Long, Leaf>(leaves);
     for (var leaf : changes) {
       all.put(key(leaf.function, leaf.subleaf), leaf);
     }

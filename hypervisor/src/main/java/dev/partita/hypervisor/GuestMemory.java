@@ -44,6 +44,7 @@ public final class GuestMemory implements AutoCloseable {
   private final long lowSize;
   private final AtomicLongArray dirty;
   private final List<DirtySource> dirtySources = new CopyOnWriteArrayList<>();
+  private final List<WriteObserver> writeObservers = new CopyOnWriteArrayList<>();
   private volatile boolean tracking;
 
   /// A stretch of RAM.
@@ -157,22 +158,22 @@ public final class GuestMemory implements AutoCloseable {
 
   public void writeByte(long guestAddress, byte value) {
     segment.set(ValueLayout.JAVA_BYTE, checked(guestAddress, 1), value);
-    markDirty(guestAddress, 1);
+    written(guestAddress, 1);
   }
 
   public void writeShort(long guestAddress, short value) {
     segment.set(SHORT, checked(guestAddress, 2), value);
-    markDirty(guestAddress, 2);
+    written(guestAddress, 2);
   }
 
   public void writeInt(long guestAddress, int value) {
     segment.set(INT, checked(guestAddress, 4), value);
-    markDirty(guestAddress, 4);
+    written(guestAddress, 4);
   }
 
   public void writeLong(long guestAddress, long value) {
     segment.set(LONG, checked(guestAddress, 8), value);
-    markDirty(guestAddress, 8);
+    written(guestAddress, 8);
   }
 
   /// Copies RAM out.
@@ -192,7 +193,7 @@ public final class GuestMemory implements AutoCloseable {
         ValueLayout.JAVA_BYTE,
         checked(guestAddress, bytes.length),
         bytes.length);
-    markDirty(guestAddress, bytes.length);
+    written(guestAddress, bytes.length);
   }
 
   /// Whether writes are being noted. An engine reads it when it decides how to map a page for
@@ -221,7 +222,36 @@ public final class GuestMemory implements AutoCloseable {
     dirtySources.remove(source);
   }
 
-  /// Notes a write, if tracking is on.
+  /// Tells that a device or a loader wrote RAM: engines that keep decoded code drop what was there,
+  /// and
+  /// the pages are dirty. To be called after the write; the writes of this class do it themselves.
+  ///
+  /// @param length bytes; all in RAM
+  public void written(long guestAddress, long length) {
+    for (var observer : writeObservers) {
+      observer.written(checked(guestAddress, length), length);
+    }
+    markDirty(guestAddress, length);
+  }
+
+  /// Hears of writes by devices and loaders.
+  @FunctionalInterface
+  public interface WriteObserver {
+    /// Called on the writer's thread, after the write.
+    ///
+    /// @param offset in {@link GuestMemory#segment()}
+    void written(long offset, long length);
+  }
+
+  public void addWriteObserver(WriteObserver observer) {
+    writeObservers.add(observer);
+  }
+
+  public void removeWriteObserver(WriteObserver observer) {
+    writeObservers.remove(observer);
+  }
+
+  /// Notes a write by a processor as dirty, if tracking is on.
   ///
   /// @param length bytes; all in RAM
   public void markDirty(long guestAddress, long length) {

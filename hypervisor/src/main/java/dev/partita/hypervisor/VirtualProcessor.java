@@ -42,6 +42,48 @@ public interface VirtualProcessor {
   /// @param vector page number of the real-mode entry point, 0 to 255
   void requestStartup(int vector);
 
+  /// A general register in the middle of an intercept. Legal only inside {@link
+  /// InterceptHandler#handle}, on this processor's thread.
+  ///
+  /// @param register {@link ProcessorState#RAX} to 15 (R15)
+  /// @return all 64 bits, whatever the mode
+  long general(int register);
+
+  /// Changes a general register in the middle of an intercept: the guest sees the value after the
+  /// intercepted instruction. Legal only inside {@link InterceptHandler#handle}, on the thread of
+  /// this processor, for an intercept whose instruction writes no general register ({@link
+  /// Intercept.PortWrite}, {@link Intercept.MmioWrite}, {@link Intercept.MsrWrite}).
+  ///
+  /// @param register {@link ProcessorState#RAX} to 15 (R15)
+  /// @param value all 64 bits, whatever the mode
+  void setGeneral(int register, long value);
+
+  /// The mode of the intercepted instruction. Legal only inside {@link InterceptHandler#handle}, on
+  /// this processor's thread.
+  Mode mode();
+
+  /// The privilege level (CPL) of the intercepted instruction, 0 to 3. Legal only inside {@link
+  /// InterceptHandler#handle}, on this processor's thread.
+  int privilegeLevel();
+
+  /// The modes an instruction runs in (Intel SDM volume 1, "Modes of Operation").
+  enum Mode {
+    REAL,
+    VIRTUAL_8086,
+    /// 16-bit or 32-bit protected mode, IA-32e mode off.
+    PROTECTED,
+    /// IA-32e mode with a 16-bit or 32-bit code segment.
+    COMPATIBILITY,
+    /// IA-32e mode with a 64-bit code segment.
+    LONG
+  }
+
+  /// Counters of this engine for statistics, by name, such as `decoded instructions`; in a fixed
+  /// order; empty for an engine that counts nothing. A running processor's values may lag.
+  default java.util.Map<String, Long> counters() {
+    return java.util.Map.of();
+  }
+
   /// Instructions retired since creation, for statistics; a running processor's count may lag.
   long instructionCount();
 }

@@ -1,0 +1,217 @@
+package dev.partita.benchmarks;
+
+import dev.partita.image.GuestFiles;
+import dev.partita.image.GuestScript;
+import dev.partita.image.Images;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/// Boots the same kernel and initial RAM disk under Partita and under QEMU's TCG in turn, to a
+/// script that prints a marker and powers off.
+@Command(
+    name = "boot",
+    description = {
+      "Boots Debian's kernel under Partita and under QEMU TCG in turn, with the same initial RAM"
+          + " disk, command line, memory and processors, to a script that prints a marker and powers"
+          + " off. The median counts."
+    },
+    mixinStandardHelpOptions = true)
+final class BootBenchmark implements Callable<Integer> {
+  private static final String QEMU = "qemu-system-x86_64";
+
+  /// The nearest to Partita's processor that QEMU has: x86-64-v2, and what Partita offers beyond.
+  private static final String QEMU_CPU =
+      "Westmere,+movbe,+rdrand,+xsave,+fsgsbase,+bmi1,+bmi2,+adx,+smep,+smap,+erms,+rdseed,"
+          + "+clflushopt,+clwb,+x2apic,+tsc-deadline";
+
+  /// Work that one processor model would save and the other not is left out on both sides:
+  /// mitigations of speculation, which Partita's processor does not need.
+  private static final String COMMON_PARAMETERS = " mitigations=off";
+
+  private static final String MARKER = "partita-bench-marker";
+
+  @Option(
+      names = {"-n", "--runs"},
+      defaultValue = "5",
+      description = "Boots of each (default: ${DEFAULT-VALUE}).")
+  private int runs;
+
+  @Option(
+      names = {"-m", "--memory"},
+      paramLabel = "MIB",
+      defaultValue = "512",
+      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
+  private int memory;
+
+  @Option(
+      names = {"-c", "--cpus"},
+      defaultValue = "1",
+      description = "Virtual processors (default: ${DEFAULT-VALUE}).")
+  private int processors;
+
+  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "300", hidden = true)
+  private int limit;
+
+  @Option(
+      names = "--only",
+      paramLabel = "NAME",
+      description = "Only partita, or only qemu: no ratio then.")
+  private @Nullable String only;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    var launcher = System.getenv("PARTITA_LAUNCHER");
+    if (launcher == null) {
+      throw new IOException("run it as ./partita bench boot");
+    }
+    boolean partita = only == null || only.equals("partita");
+    boolean qemu = only == null || only.equals("qemu");
+    if (qemu && !isOnPath(QEMU)) {
+      throw new IOException(
+          QEMU
+              + " is missing: install the package qemu-system-x86 (as root: apt-get install"
+              + " qemu-system-x86), or measure Partita alone with --only partita");
+    }
+    var files =
+        Images.debian(
+            Images.defaultCache(),
+            (stage, done, _) -> {
+              if (done == 0) {
+                System.err.println(stage);
+              }
+            });
+    System.out.printf(
+        "%s; %d MiB, %d processor(s), %d boots each%n",
+        files.description(), memory, processors, runs);
+    var commandLine =
+        GuestScript.onCommandLine(files.commandLine() + COMMON_PARAMETERS, "echo " + MARKER);
+    var ours = new ArrayList<BootRun>();
+    var theirs = new ArrayList<BootRun>();
+    System.out.printf("%-8s %14s %15s %8s%n", "", "start to init", "kernel to init", "whole");
+    for (int i = 0; i < runs; i++) {
+      if (partita) {
+        ours.add(run("partita", partitaCommand(launcher, files, commandLine)));
+      }
+      if (qemu) {
+        theirs.add(run("qemu", qemuCommand(files, commandLine)));
+      }
+    }
+    report(ours, theirs);
+    return 0;
+  }
+
+  private BootRun run(String name, List<String> command) throws IOException, InterruptedException {
+    var run = BootRun.measure(command, MARKER, Duration.ofSeconds(limit));
+    System.out.printf(
+        "%-8s %12.2f s %13.2f s %6.2f s%n",
+        name, run.startToInit(), run.kernelToInit(), run.whole());
+    return run;
+  }
+
+  private List<String> partitaCommand(String launcher, GuestFiles files, String commandLine) {
+    return List.of(
+        launcher,
+        "run",
+        "--kernel",
+        files.kernel().toString(),
+        "--initrd",
+        files.initrd().toString(),
+        "--append",
+        commandLine,
+        "--memory",
+        memory + "M",
+        "--cpus",
+        Integer.toString(processors),
+        "--no-reboot",
+        "--stats");
+  }
+
+  private List<String> qemuCommand(GuestFiles files, String commandLine) {
+    return List.of(
+        QEMU,
+        "-accel",
+        "tcg",
+        "-M",
+        "pc",
+        "-cpu",
+        QEMU_CPU,
+        "-m",
+        memory + "M",
+        "-smp",
+        Integer.toString(processors),
+        "-nodefaults",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-no-reboot",
+        "-kernel",
+        files.kernel().toString(),
+        "-initrd",
+        files.initrd().toString(),
+        "-append",
+        commandLine);
+  }
+
+  private static boolean isOnPath(String program) {
+    var path = System.getenv("PATH");
+    return path != null
+        && Arrays.stream(path.split(":"))
+            .anyMatch(folder -> Files.isExecutable(Path.of(folder, program)));
+  }
+
+  private static void report(List<BootRun> ours, List<BootRun> theirs) {
+    System.out.println();
+    var measures = new TreeMap<String, ToDoubleFunction<BootRun>>();
+    measures.put("start to init", BootRun::startToInit);
+    measures.put("kernel to init", BootRun::kernelToInit);
+    measures.put("whole process", BootRun::whole);
+    System.out.printf("%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
+    measures.forEach(
+        (name, measure) -> {
+          double mine = median(ours, measure);
+          double other = median(theirs, measure);
+          System.out.printf(
+              "%-15s %10s %10s %16s%n",
+              name,
+              seconds(mine),
+              seconds(other),
+              other > 0 && mine > 0 ? "%.2f".formatted(mine / other) : "-");
+        });
+    System.out.printf(
+        "%-15s %6.0f MiB %6.0f MiB   (guest RAM included)%n",
+        "resident at init",
+        median(ours, run -> run.residentKib() / 1024.0),
+        median(theirs, run -> run.residentKib() / 1024.0));
+    if (!ours.isEmpty()) {
+      System.out.println();
+      System.out.println("Partita's last boot:");
+      new TreeMap<>(ours.getLast().statistics())
+          .forEach((key, value) -> System.out.printf("  %-36s %16s%n", key, value));
+    }
+  }
+
+  private static String seconds(double value) {
+    return value > 0 ? "%.2f s".formatted(value) : "-";
+  }
+
+  private static double median(List<BootRun> runs, ToDoubleFunction<BootRun> measure) {
+    var values = runs.stream().mapToDouble(measure).sorted().toArray();
+    if (values.length == 0) {
+      return 0;
+    }
+    int middle = values.length / 2;
+    return values.length % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  }
+}

@@ -1,0 +1,234 @@
+package dev.partita.cli;
+
+import dev.partita.hypervisor.SystemTimeSource;
+import dev.partita.worker.Console;
+import dev.partita.worker.Engines;
+import dev.partita.worker.Outcome;
+import dev.partita.worker.Outcome.StopReason;
+import dev.partita.worker.PartitionSettings;
+import dev.partita.worker.Worker;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/// Runs a partition in this process, with its console on the standard streams.
+@Command(
+    name = "run",
+    description = {
+      "Runs a guest, with its serial console on standard input and output.",
+      "",
+      "With SYSTEM its kernel and initial RAM disk are made from the distribution's packages the"
+          + " first time; with --kernel they are yours. The end of standard input does not end the"
+          + " guest."
+    },
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    footerHeading = "%n",
+    footer = {
+      "@|bold Keys|@, when standard input and output are a terminal:",
+      "  Ctrl-A x   stop the partition",
+      "  Ctrl-A d   detach: it goes on in the background; partita attach takes it again",
+      "  Ctrl-A a   send Ctrl-A to the guest",
+      "  Ctrl-A h   show these keys",
+      "",
+      "@|bold Exit codes|@:",
+      "  0     the guest powered off",
+      "  1     a defect of Partita",
+      "  2     wrong command line",
+      "  3     refused: missing or unusable file, too little memory, ...",
+      "  4     the guest crashed: triple fault, panic, unsupported instruction",
+      "  5     the guest rebooted, with --no-reboot",
+      "  6     stopped by the operator: Ctrl-A x or partita stop",
+      "  69    the launcher found no JDK 25, or no Maven",
+      "  70    the launcher could not build Partita",
+      "  124   the time of --timeout was over",
+      "  129, 130, 143   ended by SIGHUP, SIGINT or SIGTERM",
+      "  141   whoever read standard output went away"
+    })
+final class RunCommand implements Callable<Integer> {
+  /// How long output may take to leave when the partition has ended.
+  private static final Duration DRAIN = Duration.ofSeconds(2);
+
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "SYSTEM",
+      description = "A system that Partita makes itself: ${COMPLETION-CANDIDATES}.",
+      completionCandidates = GuestSystem.Names.class)
+  private @Nullable String system;
+
+  @Option(names = "--kernel", paramLabel = "FILE", description = "Kernel: a bzImage or ELF file.")
+  private @Nullable Path kernel;
+
+  @Option(names = "--initrd", paramLabel = "FILE", description = "Initial RAM disk.")
+  private @Nullable Path initrd;
+
+  @Option(
+      names = "--append",
+      paramLabel = "STRING",
+      description =
+          "Kernel command line; with SYSTEM, added to the system's own. Without SYSTEM the default"
+              + " is \"console=ttyS0\".")
+  private @Nullable String append;
+
+  @Option(
+      names = {"-m", "--memory"},
+      paramLabel = "SIZE",
+      defaultValue = "512M",
+      converter = Quantities.Memory.class,
+      description = "RAM, such as 512M or 2G (default: ${DEFAULT-VALUE}).")
+  private long memory;
+
+  @Option(
+      names = {"-c", "--cpus"},
+      paramLabel = "COUNT",
+      defaultValue = "1",
+      description = "Virtual processors, 1 to 254 (default: ${DEFAULT-VALUE}).")
+  private int processors;
+
+  @Option(
+      names = "--engine",
+      paramLabel = "NAME",
+      defaultValue = "auto",
+      completionCandidates = EngineNames.class,
+      description =
+          "What runs the guest's code: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private String engine = "auto";
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "What list, attach and stop call it (default: SYSTEM or file, and process id).")
+  private @Nullable String name;
+
+  @Option(names = "--no-reboot", description = "End when the guest reboots.")
+  private boolean noReboot;
+
+  @Option(
+      names = "--timeout",
+      paramLabel = "TIME",
+      converter = Quantities.Time.class,
+      description = "End the partition after this time, such as 30s or 5m.")
+  private @Nullable Duration timeout;
+
+  @Option(names = "--stats", description = "At the end, write what it cost to standard error.")
+  private boolean stats;
+
+  /// For help and completion.
+  static final class EngineNames extends ArrayList<String> {
+    private static final long serialVersionUID = 1L;
+
+    EngineNames() {
+      super(Engines.names());
+    }
+  }
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    var settings = settings();
+    try (var time = new SystemTimeSource();
+        var console = new Console()) {
+      var worker = new Worker(settings, console);
+      return run(settings, console, worker, time);
+    }
+  }
+
+  private PartitionSettings settings() throws IOException {
+    var kernelFile = kernel;
+    var initrdFile = initrd;
+    var commandLine = append == null ? "console=ttyS0" : append;
+    String label;
+    if (system != null) {
+      if (kernelFile != null || initrdFile != null) {
+        throw usage("SYSTEM brings its own kernel and initrd: give it without --kernel, --initrd");
+      }
+      var files = GuestSystem.named(system).files();
+      kernelFile = files.kernel();
+      initrdFile = files.initrd();
+      commandLine = append == null ? files.commandLine() : files.commandLine() + " " + append;
+      label = system;
+    } else if (kernelFile == null) {
+      throw usage("Give a SYSTEM such as debian, or a --kernel");
+    } else {
+      label = "guest";
+    }
+    return new PartitionSettings(
+        name != null ? name : label + "-" + ProcessHandle.current().pid(),
+        memory,
+        processors,
+        kernelFile,
+        initrdFile,
+        commandLine,
+        engine,
+        !noReboot,
+        stats);
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  private int run(PartitionSettings settings, Console console, Worker worker, SystemTimeSource time)
+      throws IOException, InterruptedException {
+    if (timeout != null) {
+      time.timer(() -> worker.stop(StopReason.TIMEOUT)).arm(time.nanoTime() + timeout.toNanos());
+    }
+    var presence = new Presence(settings, console, worker);
+    try (var _ = new EndingSignals(worker);
+        presence) {
+      Outcome outcome;
+      try (var streams = StandardStreams.open(settings, console, worker)) {
+        outcome = worker.run();
+        console.drain(DRAIN.toNanos());
+      }
+      var report = tell(outcome);
+      presence.ended(ExitCode.of(outcome), report);
+      return ExitCode.of(outcome);
+    } finally {
+      if (stats) {
+        OperatorLog.sayMore(worker.statistics().lines());
+      }
+    }
+  }
+
+  /// Says on standard error how it ended, where that is not what was asked for.
+  private static String tell(Outcome outcome) {
+    String summary =
+        switch (outcome) {
+          case Outcome.PoweredOff() -> "";
+          case Outcome.Rebooted() -> "";
+          case Outcome.Crashed crashed -> "the guest crashed: " + crashed.summary();
+          case Outcome.Failed failed -> "a defect of Partita: " + failed.summary();
+          case Outcome.Stopped(var reason) ->
+              switch (reason) {
+                case OPERATOR -> "stopped";
+                case TIMEOUT -> "stopped: the time is over";
+                case OUTPUT_CLOSED -> "stopped: nobody reads standard output any more";
+                case SIGNAL -> "stopped by a signal";
+              };
+        };
+    if (summary.isEmpty()) {
+      return "";
+    }
+    List<String> details =
+        switch (outcome) {
+          case Outcome.Crashed crashed -> crashed.details();
+          case Outcome.Failed failed -> failed.details();
+          default -> List.of();
+        };
+    OperatorLog.say(summary);
+    OperatorLog.sayMore(details);
+    return details.isEmpty() ? summary : summary + "\n" + String.join("\n", details);
+  }
+}

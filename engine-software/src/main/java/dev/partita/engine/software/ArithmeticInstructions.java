@@ -1,0 +1,483 @@
+package dev.partita.engine.software;
+
+import org.jspecify.annotations.Nullable;
+
+/// Makes the operations of ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG and NOT.
+final class ArithmeticInstructions {
+  private ArithmeticInstructions() {}
+
+  /// Opcodes 00 to 3F with low bits 0 to 5.
+  static @Nullable Operation twoOperands(Instruction i) {
+    int operation = i.opcode >> 3;
+    int size = (i.opcode & 1) == 0 ? 1 : i.operandSize / 8;
+    return switch (i.opcode & 7) {
+      case 0, 1 -> withRegister(i, operation, size);
+      case 2, 3 -> toRegister(i, operation, size);
+      case 4, 5 -> registerImmediate(operation, size, Cpu.RAX, i.immediate);
+      default -> null;
+    };
+  }
+
+  /// Opcodes 80 to 83.
+  static Operation group1(Instruction i) {
+    return withImmediate(i, i.extension(), (i.opcode & 1) == 0 ? 1 : i.operandSize / 8);
+  }
+
+  /// Opcodes 84, 85.
+  static Operation test(Instruction i) {
+    return withRegister(i, Arithmetic.TEST, (i.opcode & 1) == 0 ? 1 : i.operandSize / 8);
+  }
+
+  /// Opcodes A8, A9.
+  static Operation testAccumulator(Instruction i) {
+    int size = (i.opcode & 1) == 0 ? 1 : i.operandSize / 8;
+    return registerImmediate(Arithmetic.TEST, size, Cpu.RAX, i.immediate);
+  }
+
+  /// Opcodes F6, F7 with /0 to /3.
+  static Operation group3(Instruction i) {
+    int size = (i.opcode & 1) == 0 ? 1 : i.operandSize / 8;
+    return switch (i.extension()) {
+      case 0, 1 -> withImmediate(i, Arithmetic.TEST, size);
+      case 2 -> new Not(i, size);
+      default -> new Neg(i, size);
+    };
+  }
+
+  /// Opcodes FE, FF with /0, /1.
+  static Operation incrementDecrement(Instruction i) {
+    int size = (i.opcode & 1) == 0 ? 1 : i.operandSize / 8;
+    boolean up = i.extension() == 0;
+    if (!i.isMemory() && size >= 4) {
+      return step(i.rm, size, up);
+    }
+    return up ? new Inc(i, size) : new Dec(i, size);
+  }
+
+  /// Opcodes 40 to 4F outside 64-bit mode.
+  static Operation incrementDecrementShort(Instruction i) {
+    int register = i.opcode & 7;
+    boolean up = i.opcode < 0x48;
+    if (i.operandSize == 32) {
+      return step(register, 4, up);
+    }
+    i.rm = register;
+    return up ? new Inc(i, 2) : new Dec(i, 2);
+  }
+
+  private static Operation step(int register, int size, boolean up) {
+    if (size == 4) {
+      return up ? new Inc32(register) : new Dec32(register);
+    }
+    return up ? new Inc64(register) : new Dec64(register);
+  }
+
+  // ---- By operands
+
+  private static Operation withRegister(Instruction i, int operation, int size) {
+    if (i.lock) {
+      return new UpdateByRegister(i, operation, size);
+    }
+    if (size >= 4) {
+      return i.isMemory()
+          ? memoryRegister(operation, i.operand(), i.reg, size == 8)
+          : registerRegister(operation, i.rm, i.reg, size == 8);
+    }
+    if (Arithmetic.comparesOnly(operation)) {
+      return new CompareWithRegister(i, operation, size);
+    }
+    return new UpdateByRegister(i, operation, size);
+  }
+
+  private static Operation toRegister(Instruction i, int operation, int size) {
+    if (size >= 4) {
+      return i.isMemory()
+          ? registerMemory(operation, i.reg, i.operand(), size == 8)
+          : registerRegister(operation, i.reg, i.rm, size == 8);
+    }
+    return new ToRegister(i, operation, size);
+  }
+
+  private static Operation withImmediate(Instruction i, int operation, int size) {
+    if (!i.isMemory()) {
+      return registerImmediate(operation, size, Operands.rm(i, size), i.immediate);
+    }
+    if (i.lock) {
+      return new UpdateByImmediate(i, operation, size);
+    }
+    if (size >= 4) {
+      return memoryImmediate(operation, i.operand(), i.immediate, size == 8);
+    }
+    if (operation == Arithmetic.CMP && size == 1) {
+      return new Cmp8MemImm(i.operand(), i.immediate);
+    }
+    if (operation == Arithmetic.TEST && size == 1) {
+      return new Test8MemImm(i.operand(), i.immediate);
+    }
+    if (Arithmetic.comparesOnly(operation)) {
+      return new CompareWithImmediate(i.operand(), operation, size, i.immediate);
+    }
+    return new UpdateByImmediate(i, operation, size);
+  }
+
+  private static Operation registerRegister(int operation, int to, int from, boolean wide) {
+    return switch (operation) {
+      case Arithmetic.ADD -> Add.regReg(to, from, wide);
+      case Arithmetic.OR -> Or.regReg(to, from, wide);
+      case Arithmetic.ADC -> Adc.regReg(to, from, wide);
+      case Arithmetic.SBB -> Sbb.regReg(to, from, wide);
+      case Arithmetic.AND -> And.regReg(to, from, wide);
+      case Arithmetic.SUB -> Sub.regReg(to, from, wide);
+      case Arithmetic.XOR -> to == from ? new Clear(to) : Xor.regReg(to, from, wide);
+      case Arithmetic.CMP -> Cmp.regReg(to, from, wide);
+      default -> Test.regReg(to, from, wide);
+    };
+  }
+
+  private static Operation registerImmediate(int operation, int size, int to, long immediate) {
+    if (size < 4) {
+      if (size == 1 && to < 16 && operation == Arithmetic.CMP) {
+        return new Cmp8RegImm(to, immediate);
+      }
+      if (size == 1 && to < 16 && operation == Arithmetic.TEST) {
+        return new Test8RegImm(to, immediate);
+      }
+      return new RegisterImmediate(to, immediate, operation, size);
+    }
+    boolean wide = size == 8;
+    return switch (operation) {
+      case Arithmetic.ADD -> Add.regImm(to, immediate, wide);
+      case Arithmetic.OR -> Or.regImm(to, immediate, wide);
+      case Arithmetic.ADC -> Adc.regImm(to, immediate, wide);
+      case Arithmetic.SBB -> Sbb.regImm(to, immediate, wide);
+      case Arithmetic.AND -> And.regImm(to, immediate, wide);
+      case Arithmetic.SUB -> Sub.regImm(to, immediate, wide);
+      case Arithmetic.XOR -> Xor.regImm(to, immediate, wide);
+      case Arithmetic.CMP -> Cmp.regImm(to, immediate, wide);
+      default -> Test.regImm(to, immediate, wide);
+    };
+  }
+
+  private static Operation registerMemory(int operation, int to, MemoryOperand m, boolean wide) {
+    return switch (operation) {
+      case Arithmetic.ADD -> Add.regMem(to, m, wide);
+      case Arithmetic.OR -> Or.regMem(to, m, wide);
+      case Arithmetic.ADC -> Adc.regMem(to, m, wide);
+      case Arithmetic.SBB -> Sbb.regMem(to, m, wide);
+      case Arithmetic.AND -> And.regMem(to, m, wide);
+      case Arithmetic.SUB -> Sub.regMem(to, m, wide);
+      case Arithmetic.XOR -> Xor.regMem(to, m, wide);
+      default -> Cmp.regMem(to, m, wide);
+    };
+  }
+
+  private static Operation memoryRegister(int operation, MemoryOperand m, int from, boolean wide) {
+    return switch (operation) {
+      case Arithmetic.ADD -> Add.memReg(m, from, wide);
+      case Arithmetic.OR -> Or.memReg(m, from, wide);
+      case Arithmetic.ADC -> Adc.memReg(m, from, wide);
+      case Arithmetic.SBB -> Sbb.memReg(m, from, wide);
+      case Arithmetic.AND -> And.memReg(m, from, wide);
+      case Arithmetic.SUB -> Sub.memReg(m, from, wide);
+      case Arithmetic.XOR -> Xor.memReg(m, from, wide);
+      case Arithmetic.CMP -> Cmp.memReg(m, from, wide);
+      default -> Test.memReg(m, from, wide);
+    };
+  }
+
+  private static Operation memoryImmediate(
+      int operation, MemoryOperand m, long immediate, boolean wide) {
+    return switch (operation) {
+      case Arithmetic.ADD -> Add.memImm(m, immediate, wide);
+      case Arithmetic.OR -> Or.memImm(m, immediate, wide);
+      case Arithmetic.ADC -> Adc.memImm(m, immediate, wide);
+      case Arithmetic.SBB -> Sbb.memImm(m, immediate, wide);
+      case Arithmetic.AND -> And.memImm(m, immediate, wide);
+      case Arithmetic.SUB -> Sub.memImm(m, immediate, wide);
+      case Arithmetic.XOR -> Xor.memImm(m, immediate, wide);
+      case Arithmetic.CMP -> Cmp.memImm(m, immediate, wide);
+      default -> Test.memImm(m, immediate, wide);
+    };
+  }
+
+  // ---- Any operation, 8 and 16 bits, and locked forms of any size
+
+  /// r/m op= reg.
+  private static final class UpdateByRegister extends Form.Update {
+    final int operation;
+    final int source;
+
+    UpdateByRegister(Instruction i, int operation, int size) {
+      super(i, size);
+      this.operation = operation;
+      this.source = Operands.reg(i, size);
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return Arithmetic.apply(c, operation, old, Operands.get(c, source, size), size);
+    }
+  }
+
+  /// m op= immediate.
+  private static final class UpdateByImmediate extends Form.Update {
+    final int operation;
+    final long immediate;
+
+    UpdateByImmediate(Instruction i, int operation, int size) {
+      super(i, size);
+      this.operation = operation;
+      this.immediate = i.immediate;
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return Arithmetic.apply(c, operation, old, immediate, size);
+    }
+  }
+
+  /// reg op= r/m, comparisons too; 8 and 16 bits.
+  private static final class ToRegister extends Form.Source {
+    final int operation;
+    final int destination;
+
+    ToRegister(Instruction i, int operation, int size) {
+      super(i, size);
+      this.operation = operation;
+      this.destination = Operands.reg(i, size);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long b = source(c);
+      long r = Arithmetic.apply(c, operation, Operands.get(c, destination, size), b, size);
+      if (!Arithmetic.comparesOnly(operation)) {
+        Operands.set(c, destination, size, r);
+      }
+    }
+  }
+
+  /// reg op= immediate, comparisons too; 8 and 16 bits.
+  private static final class RegisterImmediate extends Form.RegImm {
+    final int operation;
+    final int size;
+
+    RegisterImmediate(int destination, long immediate, int operation, int size) {
+      super(destination, immediate);
+      this.operation = operation;
+      this.size = size;
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long r = Arithmetic.apply(c, operation, Operands.get(c, destination, size), immediate, size);
+      if (!Arithmetic.comparesOnly(operation)) {
+        Operands.set(c, destination, size, r);
+      }
+    }
+  }
+
+  /// CMP and TEST of r/m with reg; 8 and 16 bits.
+  private static final class CompareWithRegister extends Form.Source {
+    final int operation;
+    final int other;
+
+    CompareWithRegister(Instruction i, int operation, int size) {
+      super(i, size);
+      this.operation = operation;
+      this.other = Operands.reg(i, size);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      Arithmetic.apply(c, operation, source(c), Operands.get(c, other, size), size);
+    }
+  }
+
+  /// CMP and TEST of m with immediate; 8 and 16 bits.
+  private static final class CompareWithImmediate extends Form.MemImm {
+    final int operation;
+    final int size;
+
+    CompareWithImmediate(MemoryOperand memory, int operation, int size, long immediate) {
+      super(memory, immediate);
+      this.operation = operation;
+      this.size = size;
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long a = Operands.load(c, memory.readAddress(c, size), size);
+      Arithmetic.apply(c, operation, a, immediate, size);
+    }
+  }
+
+  // ---- Frequent special cases
+
+  /// XOR of a register with itself, 32 or 64 bits.
+  private static final class Clear extends Form.Reg {
+    Clear(int destination) {
+      super(destination);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.r[destination] = 0;
+      c.logicFlags(0);
+    }
+  }
+
+  private static final class Cmp8RegImm extends Form.RegImm {
+    Cmp8RegImm(int destination, long immediate) {
+      super(destination, immediate);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = (int) c.r[destination];
+      int b = (int) immediate;
+      c.subFlagsSmall(a, b, a - b, 56);
+    }
+  }
+
+  private static final class Cmp8MemImm extends Form.MemImm {
+    Cmp8MemImm(MemoryOperand memory, long immediate) {
+      super(memory, immediate);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = memory.load8(c);
+      int b = (int) immediate;
+      c.subFlagsSmall(a, b, a - b, 56);
+    }
+  }
+
+  private static final class Test8RegImm extends Form.RegImm {
+    Test8RegImm(int destination, long immediate) {
+      super(destination, immediate);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.logicFlags((byte) (c.r[destination] & immediate));
+    }
+  }
+
+  private static final class Test8MemImm extends Form.MemImm {
+    Test8MemImm(MemoryOperand memory, long immediate) {
+      super(memory, immediate);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.logicFlags((byte) (memory.load8(c) & immediate));
+    }
+  }
+
+  // ---- One operand
+
+  private static final class Inc32 extends Form.Reg {
+    Inc32(int destination) {
+      super(destination);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = (int) c.r[destination];
+      int r = a + 1;
+      c.r[destination] = r & 0xFFFF_FFFFL;
+      c.flagResult = r;
+      c.flagCarry = Arithmetic.stepCarry(c.flagCarry, (long) (~a & r) << 32, a ^ r);
+    }
+  }
+
+  private static final class Dec32 extends Form.Reg {
+    Dec32(int destination) {
+      super(destination);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = (int) c.r[destination];
+      int r = a - 1;
+      c.r[destination] = r & 0xFFFF_FFFFL;
+      c.flagResult = r;
+      c.flagCarry = Arithmetic.stepCarry(c.flagCarry, (long) (a & ~r) << 32, a ^ r);
+    }
+  }
+
+  private static final class Inc64 extends Form.Reg {
+    Inc64(int destination) {
+      super(destination);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long a = c.r[destination];
+      long r = a + 1;
+      c.r[destination] = r;
+      c.flagResult = r;
+      c.flagCarry = Arithmetic.stepCarry(c.flagCarry, ~a & r, a ^ r);
+    }
+  }
+
+  private static final class Dec64 extends Form.Reg {
+    Dec64(int destination) {
+      super(destination);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long a = c.r[destination];
+      long r = a - 1;
+      c.r[destination] = r;
+      c.flagResult = r;
+      c.flagCarry = Arithmetic.stepCarry(c.flagCarry, a & ~r, a ^ r);
+    }
+  }
+
+  private static final class Inc extends Form.Update {
+    Inc(Instruction i, int size) {
+      super(i, size);
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return Arithmetic.increment(c, old, size);
+    }
+  }
+
+  private static final class Dec extends Form.Update {
+    Dec(Instruction i, int size) {
+      super(i, size);
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return Arithmetic.decrement(c, old, size);
+    }
+  }
+
+  private static final class Neg extends Form.Update {
+    Neg(Instruction i, int size) {
+      super(i, size);
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return Arithmetic.subtract(c, 0, old, 0, size);
+    }
+  }
+
+  private static final class Not extends Form.Update {
+    Not(Instruction i, int size) {
+      super(i, size);
+    }
+
+    @Override
+    long compute(Cpu c, long old) {
+      return ~old;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package dev.partita.engine.software;
+
+import org.jspecify.annotations.Nullable;
+
+/// A straight run of decoded instructions in one page of physical memory, entered only at the top.
+/// Position-independent: the same block serves every linear address and every processor that maps
+/// the
+/// page and runs in the same {@link #mode}.
+final class Block {
+  final Operation[] operations;
+
+  /// Number of guest instructions: operations without the closing {@link Advance}.
+  final int instructions;
+
+  /// Bytes of code.
+  final int length;
+
+  /// Address of the first byte, as an offset in the partition's RAM.
+  final long address;
+
+  /// {@link Cpu#mode} this was decoded for.
+  final int mode;
+
+  /// When the last instruction reaches into the next linear page: where that page was, as an offset
+  /// in
+  /// RAM; else -1.
+  final long secondPage;
+
+  /// The page's other blocks with the same hash.
+  @Nullable Block nextInPage;
+
+  /// False once the code was written over: not to be entered again. Racy reads are fine: a
+  /// processor that
+  /// must not miss it synchronises by other means first.
+  boolean valid = true;
+
+  Block(
+      Operation[] operations,
+      int instructions,
+      int length,
+      long address,
+      int mode,
+      long secondPage) {
+    this.operations = operations;
+    this.instructions = instructions;
+    this.length = length;
+    this.address = address;
+    this.mode = mode;
+    this.secondPage = secondPage;
+  }
+
+  // Where execution went on from here, within the page: the difference of the RIPs and the block.
+  // Two, for
+  // the two ways of a conditional jump. Racy: other processors may overwrite one, whole.
+  private @Nullable Link first;
+  private @Nullable Link second;
+
+  private record Link(long delta, Block target) {}
+
+  /// The block that followed before when RIP moved by `delta` from this block's start, or null.
+  @Nullable Block linkTarget(long delta) {
+    var link = first;
+    if (link != null && link.delta == delta) {
+      return link.target;
+    }
+    link = second;
+    return link != null && link.delta == delta ? link.target : null;
+  }
+
+  /// Remembers what followed, if it lies in the same page and so depends on no other translation.
+  void link(long delta, Block target) {
+    if (secondPage >= 0
+        || target.secondPage >= 0
+        || target.address - address != delta
+        || (target.address ^ address) >>> 12 != 0) {
+      return;
+    }
+    var link = new Link(delta, target);
+    var old = first;
+    if (old == null || !old.target.valid || old.delta == delta) {
+      first = link;
+    } else {
+      second = link;
+    }
+  }
+
+  /// Whether this block's bytes meet a stretch of RAM.
+  boolean overlaps(long from, long to) {
+    if (secondPage < 0) {
+      return address < to && from < address + length;
+    }
+    int inFirst = Math.min(length, 4096 - (int) (address & 0xFFF));
+    return (address < to && from < address + inFirst)
+        || (secondPage < to && from < secondPage + length - inFirst);
+  }
+
+  /// Closes a block whose last instruction does not set RIP itself.
+  static final class Advance extends Operation {
+    @Override
+    void execute(Cpu c) {
+      c.rip = c.ripMasked(c.r[Cpu.RIP_BASE] + end);
+    }
+
+    @Override
+    Flow flow() {
+      return Flow.BRANCH;
+    }
+  }
+}

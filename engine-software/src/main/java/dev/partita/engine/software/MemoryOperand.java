@@ -1,0 +1,123 @@
+package dev.partita.engine.software;
+
+/// The address part of an instruction: segment, base, index, scale, displacement. Immutable.
+///
+/// Register numbers index {@link Cpu#r}, where {@link Cpu#ZERO} always reads 0 and {@link
+/// Cpu#RIP_BASE}
+/// is the base for RIP-relative addresses. The segment indexes {@link Cpu#segmentBase}, where
+/// {@link
+/// Cpu#NO_SEGMENT} has base 0 (in 64-bit mode all but FS and GS).
+final class MemoryOperand {
+  final int segment;
+  final int base;
+  final int index;
+  final int scale;
+  final long displacement;
+
+  /// Mask of the effective address: address size.
+  final long offsetMask;
+
+  /// Mask of the linear address: all ones in 64-bit mode, else 32 ones.
+  final long linearMask;
+
+  /// Outside 64-bit mode: the segment's limit and rights are checked at each access.
+  final boolean checked;
+
+  /// 64-bit addresses without a segment, as nearly all are: base, index and displacement are all
+  /// there is to an address.
+  final boolean plain;
+
+  MemoryOperand(
+      int segment,
+      int base,
+      int index,
+      int scale,
+      long displacement,
+      int addressSize,
+      boolean is64) {
+    this.segment = segment;
+    this.base = base;
+    this.index = index;
+    this.scale = scale;
+    this.displacement = displacement;
+    this.offsetMask = addressSize == 64 ? -1L : (1L << addressSize) - 1;
+    this.linearMask = is64 ? -1L : 0xFFFF_FFFFL;
+    this.checked = !is64;
+    this.plain = is64 && addressSize == 64 && segment == Cpu.NO_SEGMENT;
+  }
+
+  /// The effective address (offset in the segment): what LEA gives.
+  long offset(Cpu c) {
+    long[] r = c.r;
+    return (r[base] + (r[index] << scale) + displacement) & offsetMask;
+  }
+
+  /// The linear address for a read of some bytes; checks the segment outside 64-bit mode.
+  long readAddress(Cpu c, int size) {
+    if (plain) {
+      long[] r = c.r;
+      return r[base] + (r[index] << scale) + displacement;
+    }
+    return segmented(c, size, false);
+  }
+
+  /// The linear address for a write (or a read and write) of some bytes.
+  long writeAddress(Cpu c, int size) {
+    if (plain) {
+      long[] r = c.r;
+      return r[base] + (r[index] << scale) + displacement;
+    }
+    return segmented(c, size, true);
+  }
+
+  private long segmented(Cpu c, int size, boolean write) {
+    long offset = offset(c);
+    if (checked) {
+      c.checkSegment(segment, offset, size, write);
+    }
+    return (offset + c.segmentBase[segment]) & linearMask;
+  }
+
+  /// Like {@link #writeAddress} with a signed offset in bytes added to the effective address: the
+  /// bit
+  /// string of BT, BTS, BTR and BTC with a register operand.
+  long address(Cpu c, long added, int size, boolean write) {
+    long offset = (offset(c) + added) & offsetMask;
+    if (checked) {
+      c.checkSegment(segment, offset, size, write);
+    }
+    return (offset + c.segmentBase[segment]) & linearMask;
+  }
+
+  int load8(Cpu c) {
+    return c.load8(readAddress(c, 1));
+  }
+
+  int load16(Cpu c) {
+    return c.load16(readAddress(c, 2));
+  }
+
+  int load32(Cpu c) {
+    return c.load32(readAddress(c, 4));
+  }
+
+  long load64(Cpu c) {
+    return c.load64(readAddress(c, 8));
+  }
+
+  void store8(Cpu c, int value) {
+    c.store8(writeAddress(c, 1), value);
+  }
+
+  void store16(Cpu c, int value) {
+    c.store16(writeAddress(c, 2), value);
+  }
+
+  void store32(Cpu c, int value) {
+    c.store32(writeAddress(c, 4), value);
+  }
+
+  void store64(Cpu c, long value) {
+    c.store64(writeAddress(c, 8), value);
+  }
+}

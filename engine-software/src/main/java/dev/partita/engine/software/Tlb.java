@@ -1,0 +1,124 @@
+package dev.partita.engine.software;
+
+import java.util.Arrays;
+
+/// A direct-mapped translation cache for one way of access (privilege, SMAP): pages of RAM that can
+/// be
+/// read, written or fetched without any further check.
+///
+/// Each table holds pairs: the linear address of a page (the tag), and what to add to a linear
+/// address in
+/// that page to get the host's address. A tag of {@link #EMPTY} matches nothing. A lookup compares
+/// {@code
+/// (address + size - 1) & PAGE_MASK} with the tag at the index of `address`, so an access that
+/// crosses
+/// into the next page misses as well.
+final class Tlb {
+  /// Pages in each table; a power of two.
+  static final int ENTRIES = 1024;
+
+  static final int INDEX_MASK = ENTRIES - 1;
+  static final long PAGE_MASK = ~0xFFFL;
+
+  /// Not a multiple of the page size, hence equal to no tag.
+  static final long EMPTY = 1;
+
+  final long[] read = new long[2 * ENTRIES];
+  final long[] write = new long[2 * ENTRIES];
+  final long[] fetch = new long[2 * ENTRIES];
+
+  /// Whether the entry at an index, in any table, may be of a global page.
+  private final boolean[] global = new boolean[ENTRIES];
+
+  private boolean anyGlobal;
+  private boolean used = true;
+
+  Tlb() {
+    flush();
+  }
+
+  static int slot(long address) {
+    return ((int) (address >>> 12) & INDEX_MASK) << 1;
+  }
+
+  void enter(long[] table, long address, long hostPage, boolean isGlobal) {
+    used = true;
+    int slot = slot(address);
+    table[slot] = address & PAGE_MASK;
+    table[slot + 1] = hostPage - (address & PAGE_MASK);
+    // One bit serves three tables: it only tells whether a flush may spare the slot.
+    int index = slot >> 1;
+    if (isGlobal) {
+      boolean others =
+          sameOrEmpty(read, slot, address)
+              && sameOrEmpty(write, slot, address)
+              && sameOrEmpty(fetch, slot, address);
+      global[index] = others;
+      anyGlobal |= others;
+    } else {
+      global[index] = false;
+    }
+  }
+
+  private static boolean sameOrEmpty(long[] table, int slot, long address) {
+    return table[slot] == EMPTY || table[slot] == (address & PAGE_MASK);
+  }
+
+  /// Forgets everything.
+  void flush() {
+    if (!used) {
+      return;
+    }
+    Arrays.fill(read, EMPTY);
+    Arrays.fill(write, EMPTY);
+    Arrays.fill(fetch, EMPTY);
+    Arrays.fill(global, false);
+    anyGlobal = false;
+    used = false;
+  }
+
+  /// Forgets all but global pages.
+  void flushNonGlobal() {
+    if (!anyGlobal) {
+      flush();
+      return;
+    }
+    for (int i = 0; i < ENTRIES; i++) {
+      if (!global[i]) {
+        read[2 * i] = EMPTY;
+        write[2 * i] = EMPTY;
+        fetch[2 * i] = EMPTY;
+      }
+    }
+  }
+
+  /// Forgets one page.
+  void flushPage(long address) {
+    int slot = slot(address);
+    long tag = address & PAGE_MASK;
+    if (read[slot] == tag) {
+      read[slot] = EMPTY;
+    }
+    if (write[slot] == tag) {
+      write[slot] = EMPTY;
+    }
+    if (fetch[slot] == tag) {
+      fetch[slot] = EMPTY;
+    }
+  }
+
+  /// Forgets what may be written directly.
+  void flushWrites() {
+    Arrays.fill(write, EMPTY);
+  }
+
+  /// Forgets write entries of one page of the host's.
+  void flushWritesTo(long hostPage) {
+    for (int slot = 0; slot < write.length; slot += 2) {
+      long tag = write[slot];
+      if (tag != EMPTY && tag + write[slot + 1] == hostPage) {
+        write[slot] = EMPTY;
+      }
+    }
+  }
+}

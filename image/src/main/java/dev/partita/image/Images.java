@@ -1,0 +1,51 @@
+package dev.partita.image;
+
+import dev.partita.image.debian.DebianGuest;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/// The guests that this project can make by itself. Thread-safe, and safe against other processes
+/// that use the same cache.
+public final class Images {
+  private Images() {}
+
+  /// The directory that guests are kept in: the system property `partita.cache`, or else the
+  /// environment's `PARTITA_CACHE`, or else `partita` in the XDG cache directory (XDG Base
+  /// Directory Specification 0.8), that is `~/.cache/partita`.
+  public static Path defaultCache() {
+    String property = System.getProperty("partita.cache", "");
+    if (!property.isEmpty()) {
+      return Path.of(property).toAbsolutePath();
+    }
+    String own = environment("PARTITA_CACHE");
+    if (!own.isEmpty()) {
+      return Path.of(own).toAbsolutePath();
+    }
+    String xdg = environment("XDG_CACHE_HOME");
+    if (xdg.startsWith("/")) { // the specification: others are to be ignored
+      return Path.of(xdg, "partita");
+    }
+    return Path.of(System.getProperty("user.home"), ".cache", "partita").toAbsolutePath();
+  }
+
+  /// The kernel of this machine's distribution, and a RAM disk with BusyBox and the kernel's
+  /// modules. When the cache holds them this takes milliseconds; otherwise packages are downloaded
+  /// and unpacked, which takes seconds and more.
+  ///
+  /// @param cache a directory, made when missing; {@link #defaultCache} is the usual one
+  /// @throws ImageException when they cannot be made; its message is for the person who asked
+  /// @throws IOException when the cache cannot be read or written
+  public static GuestFiles debian(Path cache, Progress progress) throws IOException {
+    return DebianGuest.ofHost(cache).prepare(false, progress);
+  }
+
+  /// As {@link #debian}, from the newest packages that the distribution offers now.
+  public static GuestFiles refreshDebian(Path cache, Progress progress) throws IOException {
+    return DebianGuest.ofHost(cache).prepare(true, progress);
+  }
+
+  private static String environment(String name) {
+    String value = System.getenv(name);
+    return value == null ? "" : value;
+  }
+}

@@ -1,0 +1,149 @@
+package dev.partita.worker;
+
+import dev.partita.hypervisor.SystemTimeSource;
+import dev.partita.worker.Outcome.StopReason;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import org.jspecify.annotations.Nullable;
+
+/// Runs one partition from power-on to its end, through as many resets as the guest asks for.
+public final class Worker {
+  private final PartitionSettings settings;
+  private final Console console;
+  private final Machine.Factory machines;
+  private final Object lock = new Object();
+  private @Nullable StopReason stopReason;
+  private @Nullable Life life;
+  private @Nullable Machine machine;
+  private Statistics earlier = Statistics.NONE;
+
+  /// A partition that has not begun.
+  ///
+  /// @param console the line to its serial port; outlives the worker, and is its owner's to close
+  public Worker(PartitionSettings settings, Console console) {
+    this(
+        settings,
+        console,
+        events -> new VirtualMachine(settings, console, SystemTimeSource::new, events));
+  }
+
+  /// For tests: with machines of another make.
+  Worker(PartitionSettings settings, Console console, Machine.Factory machines) {
+    this.settings = settings;
+    this.console = console;
+    this.machines = machines;
+  }
+
+  public PartitionSettings settings() {
+    return settings;
+  }
+
+  /// Runs the partition. Everything it took is given back when this returns or throws.
+  ///
+  /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
+  public Outcome run() throws InterruptedException {
+    while (true) {
+      switch (runOnce()) {
+        case End.Final(var outcome) -> {
+          return outcome;
+        }
+        case End.Reset() -> {
+          if (!settings.restartOnReset()) {
+            return new Outcome.Rebooted();
+          }
+        }
+      }
+    }
+  }
+
+  private End runOnce() throws InterruptedException {
+    var now = new Life();
+    synchronized (lock) {
+      life = now;
+      if (stopReason != null) {
+        return new End.Final(new Outcome.Stopped(stopReason));
+      }
+    }
+    console.interruptGuest(false);
+    try (var born = machines.create(now)) {
+      synchronized (lock) {
+        machine = born;
+      }
+      born.start();
+      return now.await();
+    } finally {
+      synchronized (lock) {
+        life = null;
+        if (machine != null) {
+          earlier = earlier.plus(machine.statistics());
+          machine = null;
+        }
+      }
+    }
+  }
+
+  /// Ends the partition: {@link #run} returns {@link Outcome.Stopped} soon, unless the guest
+  /// reached another end before. Any thread; the first reason counts.
+  public void stop(StopReason reason) {
+    synchronized (lock) {
+      if (stopReason == null) {
+        stopReason = reason;
+        if (life != null) {
+          life.end(new End.Final(new Outcome.Stopped(reason)));
+        }
+      }
+    }
+  }
+
+  /// What it has cost so far. Any thread.
+  public Statistics statistics() {
+    synchronized (lock) {
+      return machine == null ? earlier : earlier.plus(machine.statistics());
+    }
+  }
+
+  /// How one machine's life ended.
+  private sealed interface End {
+    record Final(Outcome outcome) implements End {}
+
+    record Reset() implements End {}
+  }
+
+  /// Waits for the first event of one machine's life.
+  private static final class Life implements Machine.Events {
+    private final CompletableFuture<End> ended = new CompletableFuture<>();
+
+    void end(End end) {
+      ended.complete(end);
+    }
+
+    End await() throws InterruptedException {
+      try {
+        return ended.get();
+      } catch (ExecutionException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+
+    @Override
+    public void poweredOff() {
+      end(new End.Final(new Outcome.PoweredOff()));
+    }
+
+    @Override
+    public void reset() {
+      end(new End.Reset());
+    }
+
+    @Override
+    public void crashed(String summary, List<String> details) {
+      end(new End.Final(new Outcome.Crashed(summary, details)));
+    }
+
+    @Override
+    public void failed(String summary, List<String> details) {
+      end(new End.Final(new Outcome.Failed(summary, details)));
+    }
+  }
+}
