@@ -266,7 +266,8 @@ final class Transcendental {
       return;
     }
     if (e == 0) {
-      // 2^1 - 1 and 2^-1 - 1 are exact.
+      // 2^1 - 1 and 2^-1 - 1 are exact, yet the processor reports them as inexact.
+      u.flags |= X87.PRECISION;
       u.set(negative ? SIGN | BIAS - 1 : BIAS, INTEGER_BIT);
       return;
     }
