@@ -57,34 +57,43 @@ class HostileCodeTest {
   @ParameterizedTest
   @EnumSource(Mode.class)
   void neverHarmsTheEngine(Mode mode) throws InterruptedException {
-    var seeds = new ArrayList<Long>();
-    for (int i = 0; i < RUNS; i++) {
-      seeds.add(FIRST_SEED + i);
+    runAll(runs(mode, RUNS, 1));
+  }
+
+  private static List<Run> runs(Mode mode, int count, int processors) {
+    var runs = new ArrayList<Run>();
+    for (long seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
+      var random = new Random(seed * 16 + mode.ordinal());
+      runs.add(new Run(mode, seed, processors, HostileCode.random(random, CODE_SIZE)));
     }
-    runAll(
-        seeds.stream()
-            .map(
-                seed -> {
-                  var random = new Random(seed * 16 + mode.ordinal());
-                  return new Run(mode, seed, HostileCode.random(random, CODE_SIZE));
-                })
-            .toList());
+    return runs;
   }
 
   /// What once did harm.
   @ParameterizedTest
   @CsvSource({"LONG_0, 0, 90"})
   void harmsNoMore(Mode mode, long seed, String code) throws InterruptedException {
-    runAll(List.of(new Run(mode, seed, HexFormat.of().parseHex(code))));
+    runAll(List.of(new Run(mode, seed, 1, HexFormat.of().parseHex(code))));
+  }
+
+  /// Two processors share the memory, the code and the tables; how they meet is not repeatable.
+  @ParameterizedTest
+  @EnumSource(
+      value = Mode.class,
+      names = {"LONG_0", "LONG_3", "PROTECTED_0", "REAL"})
+  void twoProcessorsNeverHarmTheEngine(Mode mode) throws InterruptedException {
+    runAll(runs(mode, RUNS / 4 + 1, 2));
   }
 
   /// One run: everything follows from it.
   ///
   /// @param seed of the registers and flags
-  private record Run(Mode mode, long seed, byte[] code) {
+  /// @param processors 1 or 2
+  private record Run(Mode mode, long seed, int processors, byte[] code) {
     @Override
     public String toString() {
-      return "%s, %d, %s".formatted(mode, seed, HexFormat.of().formatHex(code));
+      String code = HexFormat.of().formatHex(this.code);
+      return "%s, %d, %s (%d processors)".formatted(mode, seed, code, processors);
     }
   }
 
@@ -136,7 +145,7 @@ class HostileCodeTest {
   /// @return what went wrong, or nothing
   private static String execute(Run run) {
     var random = new Random(run.seed * 31 + run.mode.ordinal());
-    try (var guest = new Guest()) {
+    try (var guest = new Guest(run.processors)) {
       for (int entry = 0; entry < ENTRIES; entry++) {
         long at = enterMode(guest, run.mode, random);
         randomState(guest, run, random);
@@ -151,7 +160,10 @@ class HostileCodeTest {
         c.rip = entry == 0 ? at : at + random.nextInt(run.code.length);
         c.modeChanged();
         c.mmu.flush();
-        String failure = enter(guest, run);
+        String failure =
+            run.processors == 1
+                ? enter(guest.processor(), run)
+                : enterBoth(guest, run, at + random.nextInt(run.code.length));
         if (!failure.isEmpty()) {
           return "entry " + entry + ": " + failure;
         }
@@ -160,9 +172,29 @@ class HostileCodeTest {
     }
   }
 
-  private static String enter(Guest guest, Run run) {
+  /// @param otherRip where the second processor begins
+  private static String enterBoth(Guest guest, Run run, long otherRip) {
+    var other = guest.partition.softwareProcessors().get(1);
+    other.setState(guest.processor().state());
+    other.cpu().rip = otherRip;
+    var failure = new AtomicReference<>("");
+    var thread = new Thread(() -> failure.set(enter(other, run)), "second processor");
+    thread.setDaemon(true);
+    thread.start();
+    String first = enter(guest.processor(), run);
+    try {
+      thread.join(PATIENCE * 1000L);
+    } catch (InterruptedException e) {
+      return e.toString();
+    }
+    if (thread.isAlive()) {
+      return "the second processor hangs: " + List.of(thread.getStackTrace());
+    }
+    return first + failure.get();
+  }
+
+  private static String enter(SoftwareProcessor processor, Run run) {
     var ending = new AtomicReference<Intercept.Shutdown>();
-    var processor = guest.processor();
     processor.setBudget(BUDGET);
     var intercepts = new AtomicLong();
     var exit =
