@@ -26,9 +26,10 @@ class ArchitectureTest {
     MAY_KNOW.put("engine.software", List.of("hypervisor"));
     MAY_KNOW.put("chipset", List.of("hypervisor"));
     MAY_KNOW.put("enlightenment", List.of("hypervisor"));
+    MAY_KNOW.put("disk", List.of());
     MAY_KNOW.put("image", List.of());
     MAY_KNOW.put("worker", List.of("hypervisor", "engine.software", "chipset", "enlightenment"));
-    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image"));
+    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk"));
     MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "cli"));
   }
 
