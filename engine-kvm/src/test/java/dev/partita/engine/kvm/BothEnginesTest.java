@@ -219,12 +219,10 @@ class BothEnginesTest {
               machine.partition.signalMsi(0xFEE0_0000L, 0x51);
             }
           };
-      // sti; out 0x60, al (the message comes); hlt; out 0x61, al; out END, al
-      machine.longMode(APIC_ON + "FB E660 F4 E661 E6F4 F4");
+      // out 0x60, al (the message comes); out 0x61, al; sti; hlt; cli; out END, al
+      machine.longMode(APIC_ON + "E660 E661 FB F4 FA E6F4 F4");
       machine.run();
-      // Before or in the halt.
-      assertThat(machine.log).contains("out 60/1=0", "vector 51");
-      assertThat(machine.log).doesNotContain("end of 51");
+      assertThat(machine.log).containsExactly("out 60/1=0", "out 61/1=0", "vector 51");
     }
   }
 
@@ -277,9 +275,13 @@ class BothEnginesTest {
             }
           };
       // mov dword [APIC + 0x350], 0x700 (LINT0: ExtINT); out 0x60, al; nop; out 0x61, al
-      // sti; nop; nop; cli; out END, al
-      machine.longMode(APIC_ON + "C704255003400000070000 E660 90 E661 FB 90 90 FA E6F4 F4");
+      // mov dword [APIC + 0x350], 0x700 (LINT0: ExtINT); out 0x60, al; nop; out 0x61, al
+      // sti; mov ecx, 10; in al, 0x64; dec ecx; jnz; cli; out END, al. The reads are for a KVM that
+      // does not stop by itself when the guest opens its flags.
+      machine.longMode(
+          APIC_ON + "C704255003400000070000 E660 90 E661 FB B90A000000 E464 FFC9 75FA FA E6F4 F4");
       machine.run();
+      machine.log.removeIf("in 64/1"::equals);
       assertThat(machine.log)
           .containsExactly("out 60/1=0", "out 61/1=0", "acknowledge", "vector 38");
     }
@@ -317,8 +319,37 @@ class BothEnginesTest {
 
   // ---- User mode
 
+  /// push USER_DATA; push STACK; push 2; push USER_CODE64; push 0xA000; iretq
+  private static final String TO_USER = "6A1B 6800700000 6A02 6A23 6800A00000 48CF";
+
+  @Test
+  void aUserProgramRunsUntilItFaults() {
+    try (var machine = new TestMachine(engine)) {
+      // mov ecx, 1000; mov eax, ecx; imul eax, ecx; add ebx, eax; dec ecx; jnz; ud2
+      machine.code(0xA000, "B9E8030000 89C8 0FAFC1 01C3 FFC9 75F5 0F0B");
+      machine.longMode("31DB" + TO_USER);
+      machine.run();
+      assertThat(machine.log).containsExactly("vector 6");
+      // The sum of the squares from 1 to 1000.
+      assertThat(machine.processor().state().general()[ProcessorState.RBX]).isEqualTo(333_833_500L);
+    }
+  }
+
   @Test
   void aUserProgramCallsTheKernelByASoftwareInterrupt() {
+    needsWorkingKvm("INT in user mode is an invalid opcode here");
+    try (var machine = new TestMachine(engine)) {
+      // int 0x80
+      machine.code(0xA000, "CD80");
+      machine.longMode(TO_USER);
+      machine.run();
+      assertThat(machine.log).containsExactly("vector 80");
+    }
+  }
+
+  @Test
+  void aUserProgramReachesPortsThatItMayUse() {
+    needsWorkingKvm("the I/O privilege level is ignored here");
     try (var machine = new TestMachine(engine)) {
       var modes = new ArrayList<String>();
       machine.hook =
@@ -327,14 +358,12 @@ class BothEnginesTest {
               modes.add(processor.mode() + " " + processor.privilegeLevel());
             }
           };
+      // out 0x77, al; out END, al
+      machine.code(0xA000, "E677 E6F4 EBFE");
       // push USER_DATA; push STACK; push 0x3002 (IOPL 3); push USER_CODE64; push 0xA000; iretq
-      machine.code(
-          0xA000,
-          // mov ecx, 1000; dec ecx; jnz; out 0x77, al; int 0x80; out END, al
-          "B9E8030000 FFC9 75FC E677 CD80 E6F4 EBFE");
       machine.longMode("6A1B 6800700000 6802300000 6A23 6800A00000 48CF");
       machine.run();
-      assertThat(machine.log).containsExactly("out 77/1=0", "vector 80");
+      assertThat(machine.log).containsExactly("out 77/1=0");
       assertThat(modes).containsExactly("LONG 3");
     }
   }
@@ -491,12 +520,13 @@ class BothEnginesTest {
               p.cancel();
             }
           };
-      // in al, 0x10; out END, al
-      machine.longMode("E410 E6F4 F4");
+      // in al, 0x10; jmp to the next; out END, al
+      machine.longMode("E410 EB00 E6F4 F4");
       assertThat(machine.run()).isEqualTo(RunExit.CANCELLED);
       var state = processor.state();
       assertThat(state.general()[ProcessorState.RAX]).isEqualTo(0x42);
-      assertThat(state.rip()).isEqualTo(TestMachine.CODE + 2);
+      // An engine may go on to the end of a block.
+      assertThat(state.rip()).isBetween(TestMachine.CODE + 2, TestMachine.CODE + 4);
     }
   }
 }

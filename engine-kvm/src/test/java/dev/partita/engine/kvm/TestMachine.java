@@ -127,14 +127,14 @@ final class TestMachine implements AutoCloseable {
     for (int vector = 0; vector < 256; vector++) {
       // push rax; mov eax, vector; out VECTOR, eax; pop rax
       // Device vectors end their interrupt: mov dword [APIC + 0xB0], 0
-      // All but exceptions return: iretq. Those end the run: out END, al; hlt
+      // They and NMI return: iretq. Others end the run: out END, al; hlt
       var number = HexFormat.of().toHexDigits(Integer.reverseBytes(vector));
       var handler =
           "50 B8"
               + number
               + "E7F0 58"
               + (vector >= 32 && vector != 0x80 ? "C70425 B0004000 00000000" : "")
-              + (vector >= 32 || vector == 2 ? "48CF" : "E6F4 F4");
+              + (vector >= 32 && vector != 0x80 || vector == 2 ? "48CF" : "E6F4 F4");
       long at = HANDLERS + 32L * vector;
       code(at, handler);
       memory.writeLong(
@@ -201,12 +201,7 @@ final class TestMachine implements AutoCloseable {
 
   /// Runs a processor, on a thread of its own, until the guest ends the run; fails if it does not.
   RunExit run(VirtualProcessor processor) {
-    var runner = start(processor);
-    try {
-      return runner.join();
-    } finally {
-      processor.cancel();
-    }
+    return start(processor).join();
   }
 
   /// Lets a processor run on a thread of its own.
