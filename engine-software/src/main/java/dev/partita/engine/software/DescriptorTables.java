@@ -309,7 +309,8 @@ final class DescriptorTables {
         setZero(c, false);
         return;
       }
-      int value = limit ? Descriptor.limit(raw) : (int) (raw >>> 32) & 0x00F0_FF00;
+      // LAR's bits 19:16 are undefined; Intel's processors give the limit's, as they stand there.
+      int value = limit ? Descriptor.limit(raw) : (int) (raw >>> 32) & 0x00FF_FF00;
       if (size == 16) {
         c.set16(target, value);
       } else {

@@ -115,9 +115,12 @@ final class SegmentInstructions {
 
     @Override
     void execute(Cpu c) {
-      // Intel's processors write only 16 bits, whatever room the selector takes (SDM volume 2,
-      // "PUSH").
-      long pointer = c.r[Cpu.RSP] - size & c.stackMask();
+      if (size != 4) {
+        c.push(c.segmentSelector[segment], size);
+        return;
+      }
+      // With 32-bit operands Intel's processors write only 16 bits (SDM volume 2, "PUSH").
+      long pointer = c.r[Cpu.RSP] - 4 & c.stackMask();
       c.store16(c.stackAddress(pointer, 2, true), c.segmentSelector[segment]);
       c.setStackPointer(pointer);
     }
@@ -136,8 +139,7 @@ final class SegmentInstructions {
     void execute(Cpu c) {
       long pointer = c.r[Cpu.RSP] & c.stackMask();
       long mask = c.stackMask();
-      int selector = c.load16(c.stackAddress(pointer, 2, false));
-      Segments.load(c, segment, selector);
+      Segments.load(c, segment, (int) c.peek(pointer, size));
       // The pointer moves in the stack that was popped from, also when SS itself changed.
       long moved = pointer + size & mask;
       if (mask == 0xFFFF) {
