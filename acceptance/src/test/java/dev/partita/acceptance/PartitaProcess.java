@@ -16,6 +16,18 @@ import java.util.concurrent.TimeUnit;
 
 /// A `./partita` that a test runs as a person does.
 final class PartitaProcess implements AutoCloseable {
+  static {
+    // Usually done already; else the first test would see the build's messages.
+    try {
+      var build = new ProcessBuilder(launcher().toString(), "build").inheritIO().start();
+      if (build.waitFor() != 0) {
+        throw new IllegalStateException("./partita build failed");
+      }
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   private final Process process;
   private final Output out;
   private final Output err;
