@@ -12,6 +12,14 @@ public interface Engine {
   /// (APIC id, OSXSAVE, topology) are filled in by the engine when the guest asks.
   CpuidTable supportedCpuid();
 
+  /// The frequency that a guest's time stamp counter has best on this engine, in hertz. A partition
+  /// may ask for another one, which an engine refuses if the host's hardware cannot have it.
+  ///
+  /// @throws PartitionException if the engine is not to be had on this host
+  default long tscFrequency() {
+    return 1_000_000_000L;
+  }
+
   /// Makes a partition with its memory and virtual processors. Nothing runs until {@link
   /// VirtualProcessor#run}.
   ///

@@ -1,18 +1,34 @@
 package dev.partita.worker;
 
+import dev.partita.engine.kvm.KvmEngine;
+import dev.partita.engine.kvm.SelfTest;
 import dev.partita.engine.software.SoftwareEngine;
 import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.PartitionException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// The engines there are; the one place that knows.
 public final class Engines {
   /// Stands for the best engine that works on this host.
   public static final String AUTO = "auto";
 
-  private static final List<Engine> ALL = List.of(new SoftwareEngine());
+  private static final KvmEngine KVM = new KvmEngine();
+  private static final Engine SOFTWARE = new SoftwareEngine();
+
+  private static final List<Engine> ALL = List.of(KVM, SOFTWARE);
+
+  private static @Nullable Choice best;
 
   private Engines() {}
+
+  /// An engine, and how it came to be the one.
+  ///
+  /// @param reason a phrase for the operator
+  public record Choice(Engine engine, String reason) {}
 
   /// What an operator may choose, {@link #AUTO} first.
   public static List<String> names() {
@@ -22,19 +38,37 @@ public final class Engines {
     return names;
   }
 
-  /// The engine of a name.
+  /// The engine of a name. For {@link #AUTO} the host's KVM is tried with a small guest, once in a
+  /// process; any other name is obeyed.
   ///
   /// @throws PartitionException if there is none
-  public static Engine named(String name) {
+  public static Choice named(String name) {
     if (name.equals(AUTO)) {
-      return ALL.getFirst();
+      return best();
     }
     for (var engine : ALL) {
       if (engine.name().equals(name)) {
-        return engine;
+        return new Choice(engine, "it was asked for");
       }
     }
     throw new PartitionException(
         "no engine \"%s\": there are %s".formatted(name, String.join(", ", names())));
+  }
+
+  private static synchronized Choice best() {
+    if (best == null) {
+      best = choose(Files.exists(Path.of("/dev/kvm")), KVM::selfTest);
+    }
+    return best;
+  }
+
+  /// @param kvmDevice whether the host has KVM's device at all
+  /// @param test is asked only if it has
+  static Choice choose(boolean kvmDevice, Supplier<SelfTest.Result> test) {
+    if (!kvmDevice) {
+      return new Choice(SOFTWARE, "this host has no /dev/kvm");
+    }
+    var result = test.get();
+    return new Choice(result.works() ? KVM : SOFTWARE, result.reason());
   }
 }

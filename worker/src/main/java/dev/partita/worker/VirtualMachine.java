@@ -39,9 +39,6 @@ import org.jspecify.annotations.Nullable;
 final class VirtualMachine implements Machine {
   private static final System.Logger LOG = System.getLogger(VirtualMachine.class.getName());
 
-  /// The guest's time stamp counter counts nanoseconds. The guest is told.
-  private static final long TSC_FREQUENCY = 1_000_000_000L;
-
   /// Random bytes for the guest kernel's generator: as many as Linux wants to be seeded.
   private static final int SEED_SIZE = 32;
 
@@ -74,7 +71,7 @@ final class VirtualMachine implements Machine {
     this.settings = settings;
     this.console = console;
     this.events = events;
-    var engine = Engines.named(settings.engine());
+    var engine = Engines.named(settings.engine()).engine();
     // Before anything is taken: this is what fails.
     @Nullable KernelImage kernel = readKernel();
     time = clocks.get();
@@ -88,7 +85,7 @@ final class VirtualMachine implements Machine {
                   settings.processors(),
                   ram,
                   cpuid(engine.supportedCpuid()),
-                  TSC_FREQUENCY,
+                  engine.tscFrequency(),
                   time,
                   LocalApics::new));
       memory = ram;

@@ -20,16 +20,25 @@ import org.junit.jupiter.params.provider.EnumSource;
 /// shutdown, a halt, or the end of its budget. Nothing comes out of the engine as a Java exception,
 /// and nothing hangs.
 class HostileCodeTest {
-  /// Runs in each mode; more with -Dpartita.hostile.runs.
-  private static final int RUNS = Integer.getInteger("partita.hostile.runs", 300);
+  /// Runs in each mode, of {@link #ENTRIES} entries; more with -Dpartita.hostile.runs.
+  private static final int RUNS = Integer.getInteger("partita.hostile.runs", 60);
 
   /// The first seed; another set of runs with -Dpartita.hostile.seed.
   private static final long FIRST_SEED = Long.getLong("partita.hostile.seed", 0);
 
-  private static final long BUDGET = 20_000;
+  private static final int ENTRIES = 16;
+
+  private static final long BUDGET = 1_000;
+
+  /// Intercepts after which a run is cancelled: a repeated instruction on a device counts as one
+  /// instruction for each stretch.
+  private static final int MOST_INTERCEPTS = 2_000;
 
   /// Seconds after which a run counts as hung. A run takes milliseconds.
-  private static final int PATIENCE = 60;
+  private static final int PATIENCE = 30;
+
+  /// HLT, and a jump back to it.
+  private static final byte[] HALT = {(byte) 0xF4, (byte) 0xEB, (byte) 0xFD};
 
   private static final int CODE_SIZE = 256;
 
@@ -48,34 +57,43 @@ class HostileCodeTest {
   @ParameterizedTest
   @EnumSource(Mode.class)
   void neverHarmsTheEngine(Mode mode) throws InterruptedException {
-    var seeds = new ArrayList<Long>();
-    for (int i = 0; i < RUNS; i++) {
-      seeds.add(FIRST_SEED + i);
+    runAll(runs(mode, RUNS, 1));
+  }
+
+  private static List<Run> runs(Mode mode, int count, int processors) {
+    var runs = new ArrayList<Run>();
+    for (long seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
+      var random = new Random(seed * 16 + mode.ordinal());
+      runs.add(new Run(mode, seed, processors, HostileCode.random(random, CODE_SIZE)));
     }
-    runAll(
-        seeds.stream()
-            .map(
-                seed -> {
-                  var random = new Random(seed * 16 + mode.ordinal());
-                  return new Run(mode, seed, HostileCode.random(random, CODE_SIZE));
-                })
-            .toList());
+    return runs;
   }
 
   /// What once did harm.
   @ParameterizedTest
   @CsvSource({"LONG_0, 0, 90"})
   void harmsNoMore(Mode mode, long seed, String code) throws InterruptedException {
-    runAll(List.of(new Run(mode, seed, HexFormat.of().parseHex(code))));
+    runAll(List.of(new Run(mode, seed, 1, HexFormat.of().parseHex(code))));
+  }
+
+  /// Two processors share the memory, the code and the tables; how they meet is not repeatable.
+  @ParameterizedTest
+  @EnumSource(
+      value = Mode.class,
+      names = {"LONG_0", "LONG_3", "PROTECTED_0", "REAL"})
+  void twoProcessorsNeverHarmTheEngine(Mode mode) throws InterruptedException {
+    runAll(runs(mode, RUNS / 4 + 1, 2));
   }
 
   /// One run: everything follows from it.
   ///
   /// @param seed of the registers and flags
-  private record Run(Mode mode, long seed, byte[] code) {
+  /// @param processors 1 or 2
+  private record Run(Mode mode, long seed, int processors, byte[] code) {
     @Override
     public String toString() {
-      return "%s, %d, %s".formatted(mode, seed, HexFormat.of().formatHex(code));
+      String code = HexFormat.of().formatHex(this.code);
+      return "%s, %d, %s (%d processors)".formatted(mode, seed, code, processors);
     }
   }
 
@@ -122,36 +140,92 @@ class HostileCodeTest {
         .isEmpty();
   }
 
+  /// Enters the code again and again at other places, with what the last time left in memory.
+  ///
   /// @return what went wrong, or nothing
   private static String execute(Run run) {
-    try (var guest = new Guest()) {
-      prepare(guest, run);
-      var ending = new AtomicReference<Intercept.Shutdown>();
-      var processor = guest.processor();
-      processor.setBudget(BUDGET);
-      var exit = processor.run((p, intercept) -> handle(p, intercept, ending, run.seed));
-      var shutdown = ending.get();
-      if (exit == RunExit.SHUTDOWN) {
-        if (shutdown == null) {
-          return "shut down without saying so";
+    var random = new Random(run.seed * 31 + run.mode.ordinal());
+    try (var guest = new Guest(run.processors)) {
+      for (int entry = 0; entry < ENTRIES; entry++) {
+        long at = enterMode(guest, run.mode, random);
+        randomState(guest, run, random);
+        guest.memory.write(at, run.code);
+        boolean calm = random.nextInt(4) != 0;
+        for (int v = 0; v < 32; v++) {
+          // Handlers halt, or do more.
+          var handler = calm ? HALT : HostileCode.random(random, 16);
+          guest.memory.write(Guest.HANDLERS + 16 * v, handler);
         }
-        if (shutdown.reason() == Intercept.Shutdown.Reason.INTERNAL_ERROR) {
-          return "internal error: " + shutdown.detail();
+        var c = guest.cpu();
+        c.rip = entry == 0 ? at : at + random.nextInt(run.code.length);
+        c.modeChanged();
+        c.mmu.flush();
+        String failure =
+            run.processors == 1
+                ? enter(guest.processor(), run)
+                : enterBoth(guest, run, at + random.nextInt(run.code.length));
+        if (!failure.isEmpty()) {
+          return "entry " + entry + ": " + failure;
         }
-      }
-      // Whatever state the guest got into can be saved, and loaded again.
-      var state = processor.state();
-      processor.setState(state);
-      var again = processor.state();
-      if (!java.util.Arrays.equals(state.general(), again.general())
-          || state.rip() != again.rip()
-          || state.rflags() != again.rflags()
-          || !state.cs().equals(again.cs())
-          || !java.util.Arrays.equals(state.xsave(), again.xsave())) {
-        return "the state changes when saved and loaded";
       }
       return "";
     }
+  }
+
+  /// @param otherRip where the second processor begins
+  private static String enterBoth(Guest guest, Run run, long otherRip) {
+    var other = guest.partition.softwareProcessors().get(1);
+    other.setState(guest.processor().state());
+    other.cpu().rip = otherRip;
+    var failure = new AtomicReference<>("");
+    var thread = new Thread(() -> failure.set(enter(other, run)), "second processor");
+    thread.setDaemon(true);
+    thread.start();
+    String first = enter(guest.processor(), run);
+    try {
+      thread.join(PATIENCE * 1000L);
+    } catch (InterruptedException e) {
+      return e.toString();
+    }
+    if (thread.isAlive()) {
+      return "the second processor hangs: " + List.of(thread.getStackTrace());
+    }
+    return first + failure.get();
+  }
+
+  private static String enter(SoftwareProcessor processor, Run run) {
+    var ending = new AtomicReference<Intercept.Shutdown>();
+    processor.setBudget(BUDGET);
+    var intercepts = new AtomicLong();
+    var exit =
+        processor.run(
+            (p, intercept) -> {
+              if (intercepts.incrementAndGet() > MOST_INTERCEPTS) {
+                p.cancel();
+              }
+              handle(p, intercept, ending, run.seed);
+            });
+    var shutdown = ending.get();
+    if (exit == RunExit.SHUTDOWN) {
+      if (shutdown == null) {
+        return "shut down without saying so";
+      }
+      if (shutdown.reason() == Intercept.Shutdown.Reason.INTERNAL_ERROR) {
+        return "internal error: " + shutdown.detail();
+      }
+    }
+    // Whatever state the guest got into can be saved, and loaded again.
+    var state = processor.state();
+    processor.setState(state);
+    var again = processor.state();
+    if (!java.util.Arrays.equals(state.general(), again.general())
+        || state.rip() != again.rip()
+        || state.rflags() != again.rflags()
+        || !state.cs().equals(again.cs())
+        || !java.util.Arrays.equals(state.xsave(), again.xsave())) {
+      return "the state changes when saved and loaded";
+    }
+    return "";
   }
 
   /// A device that answers anything.
@@ -179,10 +253,19 @@ class HostileCodeTest {
     }
   }
 
-  private static void prepare(Guest guest, Run run) {
-    var random = new Random(run.seed * 31 + run.mode.ordinal());
+  /// Puts the processor into a mode, whatever the guest made of it before.
+  ///
+  /// @return where its code is
+  private static long enterMode(Guest guest, Mode mode, Random random) {
+    var c = guest.cpu();
+    c.efer = 0;
+    c.cr0 = Cpu.CR0_ET;
+    c.cr3 = 0;
+    c.cr4 = 0;
+    c.cpl = 0;
+    c.setFlags(2);
     long at = Guest.CODE;
-    switch (run.mode) {
+    switch (mode) {
       case LONG_0 -> guest.longMode();
       case LONG_3 -> {
         guest.longMode().user();
@@ -206,8 +289,9 @@ class HostileCodeTest {
       case PAGED_32 -> {
         guest.protectedMode();
         for (int i = 0; i < 1024; i++) {
-          // 4 MiB pages: the first is RAM, the next three are its aliases, the rest as it comes.
-          guest.memory.writeInt(0x1_4000 + 4 * i, i < 4 ? 0x87 : random.nextInt(4) == 0 ? 0x87 : 0);
+          // 4 MiB pages: RAM for the supervisor, then for all, the rest as it comes.
+          int entry = i == 0 ? 0x83 : i < 4 || random.nextInt(4) == 0 ? 0x87 : 0;
+          guest.memory.writeInt(0x1_4000 + 4 * i, entry);
         }
         guest.cpu().cr3 = 0x1_4000;
         guest.cpu().cr4 |= Cpu.CR4_PSE;
@@ -223,18 +307,7 @@ class HostileCodeTest {
       }
       case REAL -> guest.realMode();
     }
-    randomState(guest, run, random);
-    guest.memory.write(at, run.code);
-    if (random.nextInt(4) == 0) {
-      // Handlers that do more than halt.
-      for (int v = 0; v < 32; v++) {
-        guest.memory.write(Guest.HANDLERS + 16 * v, HostileCode.random(random, 16));
-      }
-    }
-    var c = guest.cpu();
-    c.rip = at;
-    c.modeChanged();
-    c.mmu.flush();
+    return at;
   }
 
   private static void randomState(Guest guest, Run run, Random random) {

@@ -1,0 +1,64 @@
+package dev.partita.engine.kvm;
+
+import dev.partita.hypervisor.CpuidTable;
+import dev.partita.hypervisor.Engine;
+import dev.partita.hypervisor.Partition;
+import dev.partita.hypervisor.PartitionConfiguration;
+import dev.partita.hypervisor.PartitionException;
+import org.jspecify.annotations.Nullable;
+
+/// The engine that runs guest code on the host's processors through the kernel's KVM, which must be
+/// there ({@link #selfTest()} tells how well it works). Making an engine asks nothing of the host.
+///
+/// The local APICs are KVM's; the I/O APIC and the 8259 are the partition owner's (a "split"
+/// interrupt controller). Halts stay in the kernel and are not reported.
+public final class KvmEngine implements Engine {
+  private @Nullable HostFacts facts;
+
+  @Override
+  public String name() {
+    return "kvm";
+  }
+
+  /// @throws PartitionException if KVM is not to be had on this host
+  @Override
+  public CpuidTable supportedCpuid() {
+    return facts().cpuid();
+  }
+
+  /// @throws PartitionException if KVM is not to be had on this host
+  @Override
+  public long tscFrequency() {
+    return facts().tscFrequency();
+  }
+
+  private synchronized HostFacts facts() {
+    if (facts == null) {
+      try (var host = KvmHost.open()) {
+        facts = HostFacts.of(host);
+      } catch (KvmException e) {
+        throw refused(e);
+      }
+    }
+    return facts;
+  }
+
+  @Override
+  public Partition createPartition(PartitionConfiguration configuration) {
+    try {
+      return new KvmPartition(configuration, facts());
+    } catch (KvmException e) {
+      throw refused(e);
+    }
+  }
+
+  private static PartitionException refused(KvmException e) {
+    return new PartitionException("KVM: " + e.getMessage(), e);
+  }
+
+  /// Finds out whether this host's KVM can run an ordinary operating system at the speed of the
+  /// hardware. Takes a few milliseconds.
+  public SelfTest.Result selfTest() {
+    return SelfTest.run();
+  }
+}
