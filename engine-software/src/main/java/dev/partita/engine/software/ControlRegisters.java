@@ -1,5 +1,6 @@
 package dev.partita.engine.software;
 
+import dev.partita.hypervisor.CpuidTable;
 import org.jspecify.annotations.Nullable;
 
 /// The control registers, XCR0 among them: MOV CRn, LMSW, SMSW, CLTS, XGETBV, XSETBV. Intel SDM
@@ -297,7 +298,7 @@ final class ControlRegisters {
   }
 
   static void writeCr4(Cpu c, long value) {
-    if ((value & ~supportedCr4(c)) != 0) {
+    if ((value & ~c.supportedCr4) != 0) {
       throw c.generalProtection(0);
     }
     long set = value & ~c.cr4;
@@ -324,11 +325,11 @@ final class ControlRegisters {
     c.modeChanged();
   }
 
-  /// The bits of CR4 that the guest's CPUID offers.
-  static long supportedCr4(Cpu c) {
-    int features = CpuidInstruction.feature(c, 1, 0, CpuidInstruction.ECX);
-    int extended = CpuidInstruction.feature(c, 7, 0, CpuidInstruction.EBX);
-    int more = CpuidInstruction.feature(c, 7, 0, CpuidInstruction.ECX);
+  /// The bits of CR4 that a guest's CPUID offers.
+  static long supportedCr4(CpuidTable cpuid) {
+    int features = CpuidInstruction.feature(cpuid, 1, 0, CpuidInstruction.ECX);
+    int extended = CpuidInstruction.feature(cpuid, 7, 0, CpuidInstruction.EBX);
+    int more = CpuidInstruction.feature(cpuid, 7, 0, CpuidInstruction.ECX);
     long bits = CR4_ALWAYS;
     bits |= (features & 1 << 17) != 0 ? Cpu.CR4_PCIDE : 0;
     bits |= (features & 1 << 26) != 0 ? Cpu.CR4_OSXSAVE : 0;

@@ -196,6 +196,9 @@ final class Cpu {
   /// The instruction that just ran took care of TF itself: no single-step trap after it.
   boolean stepTrapCancelled;
 
+  /// A single-step trap is due before the next instruction: SYSRET set TF.
+  boolean trapPending;
+
   // What a restored state had pending, delivered when the processor begins to run; -1 for none.
   int pendingException = -1;
 
@@ -218,6 +221,10 @@ final class Cpu {
 
   final LocalApic apic;
   final PartitionConfiguration configuration;
+
+  /// The bits of CR4 that may be set.
+  final long supportedCr4;
+
   final GuestFault fault = new GuestFault();
 
   // One of each intercept, used again and again.
@@ -232,6 +239,7 @@ final class Cpu {
     this.owner = owner;
     this.apic = apic;
     this.configuration = partition.configuration();
+    this.supportedCr4 = ControlRegisters.supportedCr4(configuration.cpuid());
     this.mmu = new Mmu(this, partition);
     this.readTlb = mmu.current().read;
     this.writeTlb = mmu.current().write;

@@ -62,7 +62,11 @@ final class CpuidInstruction extends Operation {
 
   /// One register of a leaf as the guest's table has it; 0 if the leaf is not there.
   static int feature(Cpu c, int function, int subleaf, int register) {
-    var leaf = c.configuration.cpuid().find(function, subleaf);
+    return feature(c.configuration.cpuid(), function, subleaf, register);
+  }
+
+  static int feature(CpuidTable table, int function, int subleaf, int register) {
+    var leaf = table.find(function, subleaf);
     if (leaf == null) {
       return 0;
     }

@@ -58,6 +58,7 @@ final class DescriptorTables {
       // Both parts are checked before either is written.
       long limitAt = memory.address(c, 0, 2, true);
       long baseAt = memory.address(c, 2, wide ? 8 : 4, true);
+      c.mmu.probeWrite(limitAt, 2);
       c.mmu.probeWrite(baseAt, wide ? 8 : 4);
       c.store16(limitAt, limit);
       if (wide) {

@@ -17,8 +17,9 @@ final class EventDelivery {
 
   // Debug registers: SDM volume 3, 18.2.
   private static final long DR6_BD = 1 << 13;
-  private static final long DR6_BS = 1 << 14;
+  static final long DR6_BS = 1 << 14;
   private static final long DR7_GD = 1 << 13;
+  private static final long DEBUGCTL_BTF = 1 << 1;
 
   private EventDelivery() {}
 
@@ -46,8 +47,13 @@ final class EventDelivery {
     deliver(c, GuestFault.NMI, GuestFault.NO_ERROR_CODE, false);
   }
 
-  /// After an instruction that ran with TF set.
-  static void singleStepTrap(Cpu c) {
+  /// After an instruction that ran with TF set. With IA32_DEBUGCTL.BTF only branches trap.
+  ///
+  /// @param sequential the instruction did not branch
+  static void singleStepTrap(Cpu c, boolean sequential) {
+    if (sequential && (c.msrs.debugControl & DEBUGCTL_BTF) != 0) {
+      return;
+    }
     c.debug[6] |= DR6_BS;
     deliver(c, GuestFault.DEBUG, GuestFault.NO_ERROR_CODE, false);
   }
@@ -169,6 +175,7 @@ final class EventDelivery {
   private static void deliver(Cpu c, int vector, int errorCode, boolean resume) {
     c.interruptShadow = false;
     c.debugShadow = false;
+    c.trapPending = false;
     c.halted = false;
     while (true) {
       try {

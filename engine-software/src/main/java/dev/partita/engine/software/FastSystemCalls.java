@@ -81,6 +81,9 @@ final class FastSystemCalls {
       c.rip = target;
       c.setFlags(c.r[11] & SYSRET_FLAGS);
       c.modeChanged();
+      // Unlike IRET and POPF, SYSRET that sets TF traps at once, before the next instruction.
+      c.trapPending = (c.systemFlags & Cpu.TF) != 0;
+      c.stepTrapCancelled = c.trapPending;
     }
 
     @Override

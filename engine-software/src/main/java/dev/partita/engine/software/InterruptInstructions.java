@@ -77,6 +77,31 @@ final class InterruptInstructions {
     }
   }
 
+  /// BOUND; not in 64-bit mode.
+  static final class Bound extends Operation {
+    private final int register;
+    private final MemoryOperand memory;
+    private final int size;
+
+    Bound(Instruction i) {
+      this.register = i.reg;
+      this.memory = i.operand();
+      this.size = i.operandSize / 8;
+    }
+
+    @Override
+    void execute(Cpu c) {
+      long address = memory.readAddress(c, 2 * size);
+      long upperAddress = address + size & memory.linearMask;
+      int index = size == 2 ? (short) c.get16(register) : c.get32(register);
+      int lower = size == 2 ? (short) c.load16(address) : c.load32(address);
+      int upper = size == 2 ? (short) c.load16(upperAddress) : c.load32(upperAddress);
+      if (index < lower || index > upper) {
+        throw c.raise(GuestFault.BOUND_RANGE);
+      }
+    }
+  }
+
   /// Whether CLI and STI act on VIF: virtual-8086 mode with CR4.VME, or level 3 with CR4.PVI.
   private static boolean virtualFlag(Cpu c) {
     return c.virtual8086()

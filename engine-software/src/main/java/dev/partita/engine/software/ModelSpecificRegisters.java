@@ -54,6 +54,7 @@ final class ModelSpecificRegisters {
   private static final long MTRR_CAPABILITIES = VARIABLE_RANGES | 1 << 8 | 1 << 10;
 
   private static final long EFER_WRITABLE = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_NXE;
+  static final long EFER_DEFINED = EFER_WRITABLE | Cpu.EFER_LMA;
 
   /// IA32_ARCH_CAPABILITIES: this processor does not speculate, so it leaks by none of these
   /// ways: RDCL_NO 0, SKIP_L1DFL_VMENTRY 3, SSB_NO 4, MDS_NO 5, IF_PSCHANGE_MC_NO 6, TAA_NO 8,
@@ -87,7 +88,7 @@ final class ModelSpecificRegisters {
   long sysenterEip;
   long tscAux;
 
-  /// IA32_DEBUGCTL; its bits are kept and have no effect.
+  /// IA32_DEBUGCTL: LBR (0), which has no effect, and BTF (1).
   long debugControl;
 
   private long pat = PAT_RESET;

@@ -46,6 +46,7 @@ final class Reset {
     c.cpl = 0;
     c.interruptShadow = false;
     c.debugShadow = false;
+    c.trapPending = false;
     c.halted = false;
     c.nmiMasked = false;
     c.pendingException = -1;

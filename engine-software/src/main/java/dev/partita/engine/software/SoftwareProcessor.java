@@ -542,6 +542,10 @@ final class SoftwareProcessor implements VirtualProcessor {
     boolean trap = (c.systemFlags & Cpu.TF) != 0;
     boolean shadow = c.interruptShadow;
     stepOnce = false;
+    if (c.trapPending) {
+      EventDelivery.singleStepTrap(c, false);
+      return;
+    }
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
     if (!c.debugShadow) {
       EventDelivery.checkInstructionBreakpoints(c, linear);
@@ -565,7 +569,8 @@ final class SoftwareProcessor implements VirtualProcessor {
       c.interruptShadow = false;
     }
     if (trap && !c.debugShadow && !c.stepTrapCancelled) {
-      EventDelivery.singleStepTrap(c);
+      long next = c.ripMasked(c.r[Cpu.RIP_BASE] + operations[0].end);
+      EventDelivery.singleStepTrap(c, c.rip == next);
     }
     if (!c.interruptShadow && (c.systemFlags & Cpu.TF) == 0 && !EventDelivery.breakpointsArmed(c)) {
       clear(STEP);

@@ -31,12 +31,17 @@ final class StateTransfer {
     var general = new long[16];
     System.arraycopy(c.r, 0, general, 0, 16);
     var debug = new long[] {c.debug[0], c.debug[1], c.debug[2], c.debug[3], c.debug[6], c.debug[7]};
+    int exception = c.pendingException;
+    if (c.trapPending) {
+      exception = GuestFault.DEBUG;
+      debug[4] |= EventDelivery.DR6_BS;
+    }
     var activity =
         waitForStartup ? Activity.WAIT_FOR_SIPI : c.halted ? Activity.HALTED : Activity.RUNNING;
     var events =
         new ProcessorState.Events(
             activity,
-            c.pendingException,
+            exception,
             c.pendingErrorCode,
             c.pendingInterrupt,
             c.owner.nmiPending(),
@@ -104,7 +109,7 @@ final class StateTransfer {
   // -----------------------------------------------------------------------------------------
 
   static void load(Cpu c, ProcessorState state) {
-    check(state);
+    check(c, state);
     System.arraycopy(state.general(), 0, c.r, 0, 16);
     c.rip = state.rip();
     load(c, Cpu.ES, state.es());
@@ -113,18 +118,18 @@ final class StateTransfer {
     load(c, Cpu.DS, state.ds());
     load(c, Cpu.FS, state.fs());
     load(c, Cpu.GS, state.gs());
-    c.ldtrSelector = state.ldtr().selector();
+    c.ldtrSelector = state.ldtr().selector() & 0xFFFF;
     c.ldtrBase = state.ldtr().base();
     c.ldtrLimit = state.ldtr().limit();
     c.ldtrAttributes = state.ldtr().attributes();
-    c.trSelector = state.tr().selector();
+    c.trSelector = state.tr().selector() & 0xFFFF;
     c.trBase = state.tr().base();
     c.trLimit = state.tr().limit();
     c.trAttributes = state.tr().attributes();
     c.gdtrBase = state.gdtr().base();
-    c.gdtrLimit = state.gdtr().limit();
+    c.gdtrLimit = state.gdtr().limit() & 0xFFFF;
     c.idtrBase = state.idtr().base();
-    c.idtrLimit = state.idtr().limit();
+    c.idtrLimit = state.idtr().limit() & 0xFFFF;
     c.cr0 = state.cr0() | Cpu.CR0_ET;
     c.cr2 = state.cr2();
     c.cr3 = state.cr3();
@@ -157,6 +162,7 @@ final class StateTransfer {
     c.pendingErrorCode = events.pendingErrorCode();
     c.pendingInterrupt = events.pendingInterrupt();
     c.debugShadow = false;
+    c.trapPending = false;
     c.stepTrapCancelled = false;
     c.interruptShadow = false;
     c.owner.clearNmi();
@@ -175,7 +181,7 @@ final class StateTransfer {
   }
 
   private static void load(Cpu c, int segment, Segment from) {
-    c.segmentSelector[segment] = from.selector();
+    c.segmentSelector[segment] = from.selector() & 0xFFFF;
     c.segmentBase[segment] = from.base();
     c.segmentLimit[segment] = from.limit();
     c.segmentAttributes[segment] = from.attributes();
@@ -215,7 +221,7 @@ final class StateTransfer {
   }
 
   /// Refuses what no processor can be in, so that nothing later trips over it.
-  private static void check(ProcessorState state) {
+  private static void check(Cpu c, ProcessorState state) {
     long cr0 = state.cr0();
     boolean paging = (cr0 & Cpu.CR0_PG) != 0;
     boolean longMode = (state.efer() & Cpu.EFER_LMA) != 0;
@@ -224,6 +230,13 @@ final class StateTransfer {
         longMode == (paging && (state.efer() & Cpu.EFER_LME) != 0),
         "EFER.LMA does not follow from EFER.LME and CR0.PG");
     require(!longMode || (state.cr4() & Cpu.CR4_PAE) != 0, "long mode without CR4.PAE");
+    require((state.cr4() & ~c.supportedCr4) == 0, "CR4 has bits that this processor does not have");
+    require(
+        (state.efer() & ~ModelSpecificRegisters.EFER_DEFINED) == 0,
+        "EFER has bits that this processor does not have");
+    var events = state.events();
+    require(events.pendingException() < 32, "an exception's vector over 31");
+    require(events.pendingInterrupt() < 256, "an interrupt's vector over 255");
     require(state.cr3() >>> Mmu.PHYSICAL_BITS == 0, "CR3 is beyond physical memory");
     require((state.xcr0() & 1) != 0, "XCR0 without x87");
     require((state.xcr0() & ~SupportedCpuid.XCR0) == 0, "XCR0 enables unknown state");

@@ -24,6 +24,7 @@ final class SystemInstructions {
     return switch (i.opcode) {
       case 0x06, 0x0E, 0x16, 0x1E -> SegmentInstructions.push(i, i.opcode >> 3);
       case 0x07, 0x17, 0x1F -> SegmentInstructions.pop(i, i.opcode >> 3);
+      case 0x62 -> i.is64() || !i.isMemory() ? null : new InterruptInstructions.Bound(i);
       case 0x63 -> i.is64() ? null : new DescriptorTables.AdjustLevel(i.reg, i.rm, i.memory);
       case 0x6C -> new PortInstructions.StringTransfer(true, 1, i);
       case 0x6D -> new PortInstructions.StringTransfer(true, portSize(i), i);

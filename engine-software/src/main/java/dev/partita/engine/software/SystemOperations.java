@@ -145,7 +145,7 @@ final class SystemOperations {
 
     @Override
     void execute(Cpu c) {
-      if (c.cpl != 0 || (ControlRegisters.supportedCr4(c) & Cpu.CR4_SMAP) == 0) {
+      if (c.cpl != 0 || (c.supportedCr4 & Cpu.CR4_SMAP) == 0) {
         throw c.invalidOpcode();
       }
       if (on) {

@@ -249,6 +249,21 @@ class InterruptTest {
   }
 
   @Test
+  void withBtfOnlyBranchesTrap() {
+    countingHandler(1, 0x6000, "ff c1 48 cf");
+    guest.cpu().msrs.debugControl = 2;
+    guest.cpu().setFlags(Cpu.TF | 2);
+    // nop
+    // nop
+    // jmp next
+    // nop
+    // next: out 0x10, al
+    guest.code(Guest.CODE, "90 90 eb01 90 e610");
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
+    assertThat(guest.cpu().msrs.debugControl).as("the trap clears BTF").isZero();
+  }
+
+  @Test
   void trapAfterHltEndsTheHalt() {
     countingHandler(1, 0x6000, "ff c1 48 cf");
     guest.cpu().setFlags(Cpu.TF | 2);

@@ -395,6 +395,93 @@ class ProtectedModeTest {
   }
 
   @Test
+  void bound() {
+    guest.memory.writeInt(0x6000, -5);
+    guest.memory.writeInt(0x6004, 5);
+    // mov eax, -5
+    // bound eax, [0x6000]
+    // mov eax, 6
+    // bound eax, [0x6000]
+    guest.code(Guest.CODE, "b8fbffffff 620500600000 b806000000 620500600000");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.BOUND_RANGE);
+    assertThat(guest.frame32(0)).isEqualTo(Guest.CODE + 16);
+  }
+
+  @Test
+  void interruptsOfVirtual8086TasksGoThroughLevel0Only() {
+    // The gate leads to level 1: #GP with its selector, whose own handler is at level 0.
+    guest.setGate(0x80, 0xEE, Guest.CODE32_LEVEL1, Guest.HANDLERS);
+    enterVirtual8086(Cpu.IOPL);
+    guest.code(0x5010, "cd 80");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.GENERAL_PROTECTION);
+    assertThat(guest.frame32(0)).isEqualTo(Guest.CODE32_LEVEL1 & ~3);
+  }
+
+  /// Puts the processor into virtual-8086 mode, about to run at 0x500:0x10 with the stack at
+  /// 0x400:0x1000.
+  private void enterVirtual8086(int flags) {
+    var c = guest.cpu();
+    c.cpl = 3;
+    c.systemFlags = Cpu.VM | flags;
+    for (int s = 0; s < 6; s++) {
+      Segments.loadReal(c, s, 0);
+    }
+    Segments.loadReal(c, Cpu.CS, 0x500);
+    Segments.loadReal(c, Cpu.SS, 0x400);
+    c.rip = 0x10;
+    c.r[Cpu.RSP] = 0x1000;
+    c.modeChanged();
+  }
+
+  @Test
+  void virtualInterruptFlagOfVirtual8086Mode() {
+    guest.cpu().cr4 |= Cpu.CR4_VME;
+    enterVirtual8086(0);
+    // sti; pushf; cli; pushf; hlt: #GP
+    guest.code(0x5010, "fb 9c fa 9c f4");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.GENERAL_PROTECTION);
+    assertThat(guest.memory.readShort(0x4FFE) & (Cpu.IF | Cpu.IOPL)).isEqualTo(Cpu.IF | Cpu.IOPL);
+    assertThat(guest.memory.readShort(0x4FFC) & Cpu.IF).isZero();
+    assertThat(guest.frame32(3) & Cpu.IF).as("the real IF never changed").isZero();
+  }
+
+  @Test
+  void interruptsOfVirtual8086ModeAreRedirectedByTheBitmap() {
+    guest.cpu().cr4 |= Cpu.CR4_VME;
+    // The redirection bitmap is the 32 bytes before the I/O bitmap: vector 0x21 goes to the task,
+    // 0x22 to the monitor.
+    guest.memory.writeByte(Guest.TSS + 0x88 - 32 + 4, (byte) 4);
+    guest.memory.writeInt(4 * 0x21, 0x0600_0000);
+    enterVirtual8086(Cpu.VIF);
+    // int 0x21; int 0x22: #GP, for IOPL is 0
+    guest.code(0x5010, "cd 21 cd 22");
+    // At 0x600:0: pushf; pop ax; iret
+    guest.code(0x6000, "9c 58 cf");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.GENERAL_PROTECTION);
+    assertThat(guest.frame32(1)).isEqualTo(0x12);
+    assertThat(guest.register(Cpu.RAX) & Cpu.IF).as("VIF off in the handler").isZero();
+    assertThat(guest.frame32(3) & Cpu.VIF).as("and on again after").isEqualTo(Cpu.VIF);
+  }
+
+  @Test
+  void stiWithAPendingVirtualInterruptIsGeneralProtection() {
+    guest.cpu().cr4 |= Cpu.CR4_VME;
+    enterVirtual8086(Cpu.VIP);
+    guest.code(0x5010, "fb");
+    expectFault(GuestFault.GENERAL_PROTECTION, 0, 0x10);
+  }
+
+  @Test
+  void protectedModeVirtualInterrupts() {
+    guest.cpu().cr4 |= Cpu.CR4_PVI;
+    // sti
+    // ud2
+    guest.user().code(Guest.USER_CODE, "fb 0f0b");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.INVALID_OPCODE);
+    assertThat(guest.frame32(2) & (Cpu.VIF | Cpu.IF)).isEqualTo(Cpu.VIF);
+  }
+
+  @Test
   void taskAndLocalTableRegisters() {
     guest.setDescriptor(Guest.TASK, 0x0000_8900_A000_0FFFL);
     guest.memory.writeLong(Guest.DATA + 8, 0x00CF_9300_0000_FFFFL);

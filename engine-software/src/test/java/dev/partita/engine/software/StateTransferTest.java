@@ -242,6 +242,10 @@ class StateTransferTest {
             () -> other.processor().setState(with(s, s.cr0(), s.efer() & ~0x400L, s.events())))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("EFER");
+    var events = new Events(Activity.RUNNING, 99, -1, -1, false, false, false);
+    assertThatThrownBy(() -> other.processor().setState(with(s, s.cr0(), s.efer(), events)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("vector");
   }
 
   @Test

@@ -72,6 +72,32 @@ class SystemCallTest {
   }
 
   @Test
+  void sysretThatSetsTfTrapsBeforeTheFirstInstruction() {
+    guest.code(Guest.USER_CODE, "0f 0b");
+    // mov ecx, 0x4000
+    // mov r11d, 0x102
+    // o64 sysret
+    guest.code(Guest.CODE, "b900400000 41bb02010000 480f07");
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.DEBUG);
+    assertThat(guest.frame(0)).isEqualTo(Guest.USER_CODE);
+    assertThat(guest.frame(1) & 3).isEqualTo(3);
+    assertThat(guest.cpu().debug[6] & EventDelivery.DR6_BS).isNotZero();
+  }
+
+  @Test
+  void syscallWithTfMaskedDoesNotTrap() {
+    guest.cpu().msrs.star = (long) Guest.CODE64 << 32;
+    guest.cpu().msrs.lstar = 0x6000;
+    guest.cpu().msrs.fmask = Cpu.TF;
+    guest.code(0x6000, "f4");
+    guest.user().code(Guest.USER_CODE, "0f 05");
+    guest.cpu().setFlags(Cpu.TF | 2);
+    guest.run();
+    assertThat(guest.cpu().rip).isEqualTo(0x6001);
+    assertThat(guest.register(11) & Cpu.TF).isEqualTo(Cpu.TF);
+  }
+
+  @Test
   void sysretlReturnsToCompatibilityMode() {
     guest.cpu().msrs.star = (long) (Guest.USER_CODE32 & ~3) << 48 | (long) Guest.CODE64 << 32;
     // In 64-bit mode 48 would be a REX prefix; here it is DEC EAX.
