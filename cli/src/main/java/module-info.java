@@ -4,6 +4,7 @@ module dev.partita.cli {
   requires static org.jspecify;
   requires dev.partita.worker;
   requires dev.partita.image;
+  requires dev.partita.disk;
   requires info.picocli;
 
   opens dev.partita.cli to

@@ -27,11 +27,12 @@ class ArchitectureTest {
     MAY_KNOW.put("engine.kvm", List.of("hypervisor"));
     MAY_KNOW.put("chipset", List.of("hypervisor"));
     MAY_KNOW.put("enlightenment", List.of("hypervisor"));
+    MAY_KNOW.put("disk", List.of());
     MAY_KNOW.put("image", List.of());
     MAY_KNOW.put(
         "worker",
         List.of("hypervisor", "engine.software", "engine.kvm", "chipset", "enlightenment"));
-    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image"));
+    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk"));
     MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "cli"));
   }
 
@@ -100,15 +101,15 @@ class ArchitectureTest {
   }
 
   @Test
-  void packagesOfAModuleHaveNoCycles() {
-    SlicesRuleDefinition.slices().matching(ROOT + "(**)").should().beFreeOfCycles().check(classes);
+  void modulesHaveNoCycles() {
+    SlicesRuleDefinition.slices().matching(ROOT + "(*)..").should().beFreeOfCycles().check(classes);
   }
 
   @Test
   void namesSayWhatAThingIs() {
     ArchRuleDefinition.noClasses()
         .should()
-        .haveNameMatching(".*(Util|Utils|Helper|Helpers|Manager|Impl|Base)(\\$.*)?")
+        .haveNameMatching("[^$]*(Util|Utils|Helper|Helpers|Manager|Impl|Base)")
         .because("such a name does not say what the thing is")
         .check(classes);
   }

@@ -7,11 +7,14 @@ import dev.partita.chipset.acpi.MmioWindow;
 import dev.partita.chipset.device.SerialPort;
 import dev.partita.chipset.power.PowerListener;
 import dev.partita.hypervisor.Intercept;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -34,30 +37,66 @@ class HostileGuestTest {
   void noAccessDoesHarm(long seed) {
     var random = new Random(new SplittableRandom(seed).nextLong());
     try (var partition = new TestPartition(3);
-        var board =
-            new Motherboard(
-                partition,
-                new MotherboardConfiguration(
-                    Map.of(SerialPort.COM1, value -> {}, SerialPort.COM2, value -> {}),
-                    List.of(MmioWindow.LOW),
-                    true),
-                new PowerListener() {
-                  @Override
-                  public void poweredOff() {}
-
-                  @Override
-                  public void resetRequested(ResetCause cause) {}
-                })) {
+        var board = board(partition)) {
       board.start();
       for (int i = 0; i < 100_000; i++) {
         int step = i;
-        assertThatCode(() -> step(random, partition, board))
+        assertThatCode(() -> step(random, partition, board, random.nextInt(3)))
             .as("seed %d, step %d", seed, step)
             .doesNotThrowAnyException();
         if (i % 10_000 == 0) {
           roundTrip(partition, board);
         }
       }
+    }
+  }
+
+  private static Motherboard board(TestPartition partition) {
+    return new Motherboard(
+        partition,
+        new MotherboardConfiguration(
+            Map.of(SerialPort.COM1, value -> {}, SerialPort.COM2, value -> {}),
+            List.of(MmioWindow.LOW),
+            true),
+        new PowerListener() {
+          @Override
+          public void poweredOff() {}
+
+          @Override
+          public void resetRequested(ResetCause cause) {}
+        });
+  }
+
+  /// All processors at the same time: no deadlock, and no exception in any.
+  @Test
+  @Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void processorsDoNotBlockEachOther() throws InterruptedException {
+    var failures = new ConcurrentLinkedQueue<Throwable>();
+    try (var partition = new TestPartition(3);
+        var board = board(partition)) {
+      board.start();
+      var threads = new ArrayList<Thread>();
+      for (int i = 0; i < 3; i++) {
+        int processor = i;
+        var random = new Random(processor);
+        threads.add(
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      try {
+                        for (int n = 0; n < 50_000; n++) {
+                          step(random, partition, board, processor);
+                        }
+                      } catch (RuntimeException | AssertionError e) {
+                        failures.add(e);
+                      }
+                    }));
+      }
+      for (var thread : threads) {
+        thread.join();
+      }
+      assertThat(failures).isEmpty();
+      roundTrip(partition, board);
     }
   }
 
@@ -71,8 +110,9 @@ class HostileGuestTest {
     };
   }
 
-  private static void step(Random random, TestPartition partition, Motherboard board) {
-    var cpu = partition.cpus.get(random.nextInt(3));
+  private static void step(
+      Random random, TestPartition partition, Motherboard board, int processor) {
+    var cpu = partition.cpus.get(processor);
     var apic = partition.apics.get(cpu.index());
     var range = PORTS[random.nextInt(PORTS.length)];
     int port = range[0] + random.nextInt(range[1] - range[0]);

@@ -9,6 +9,7 @@ import dev.partita.hypervisor.Partition;
 import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /// A partition of processors that run nothing, with this module's local APICs.
@@ -21,7 +22,7 @@ public final class TestPartition implements Partition {
   public final ManualTimeSource time = new ManualTimeSource(WALL_CLOCK);
   public final List<TestProcessor> cpus = new ArrayList<>();
   public final List<LocalApic> apics = new ArrayList<>();
-  public final List<Integer> ended = new ArrayList<>();
+  public final List<Integer> ended = Collections.synchronizedList(new ArrayList<>());
   public final LocalApics bus;
   private final PartitionConfiguration configuration;
 

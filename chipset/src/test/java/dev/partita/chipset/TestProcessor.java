@@ -6,6 +6,7 @@ import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /// A processor that runs nothing and notes what it is asked.
@@ -18,7 +19,7 @@ public final class TestProcessor implements VirtualProcessor {
   public int wakes;
 
   /// NMI, INIT and start-up IPIs, in order.
-  public final List<String> signals = new ArrayList<>();
+  public final List<String> signals = Collections.synchronizedList(new ArrayList<>());
 
   public TestProcessor(int index, TimeSource time, long tscFrequency) {
     this.index = index;

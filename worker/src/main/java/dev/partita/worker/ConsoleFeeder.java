@@ -59,17 +59,22 @@ final class ConsoleFeeder implements AutoCloseable {
         interrupted = true;
       }
     }
-    var waiting = port.state().input();
-    var bytes = new byte[waiting.length];
-    int length = 0;
-    for (short item : waiting) {
-      if (item >>> 8 == 0) { // else a break, which is no byte
-        bytes[length++] = (byte) item;
-      }
-    }
-    console.unread(Arrays.copyOf(bytes, length));
+    var state = port.state();
+    console.unread(bytes(state.input()));
+    console.unread(bytes(state.received()));
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private static byte[] bytes(short[] items) {
+    var bytes = new byte[items.length];
+    int length = 0;
+    for (short item : items) {
+      if (item >>> 8 == 0) { // else a break, or a character with an error
+        bytes[length++] = (byte) item;
+      }
+    }
+    return Arrays.copyOf(bytes, length);
   }
 }

@@ -13,14 +13,23 @@ final class GuestPanic {
   /// What Linux puts before each line: `[    1.502378] `.
   private static final Pattern TIMESTAMP = Pattern.compile("^\\[ *[0-9]+\\.[0-9]+\\] ");
 
+  private static final Pattern PANIC = Pattern.compile("panic - not syncing");
+
   private GuestPanic() {}
 
-  /// The last thing it said, in one line.
+  /// What happened, in one line: the last that speaks of a panic, or else the last of all.
   static String summary(GuestCrash crash) {
     var words = words(crash);
-    return words.isEmpty()
-        ? "it reports a crash, without words"
-        : TIMESTAMP.matcher(words.getLast()).replaceFirst("");
+    if (words.isEmpty()) {
+      return "it reports a crash, without words";
+    }
+    var telling = words.getLast();
+    for (var line : words) {
+      if (PANIC.matcher(line).find()) {
+        telling = line;
+      }
+    }
+    return TIMESTAMP.matcher(telling).replaceFirst("");
   }
 
   /// Who, with what parameters, and what it said before.

@@ -91,20 +91,11 @@ final class InterceptSwitch implements InterceptHandler {
   }
 
   private void shutDown(VirtualProcessor processor, Intercept.Shutdown shutdown) {
+    var report = CrashReport.lines(processor.index(), shutdown.state(), shutdown.code());
     switch (shutdown.reason()) {
-      case TRIPLE_FAULT -> crash(processor, "triple fault", shutdown);
-      case UNSUPPORTED -> crash(processor, "unsupported instruction or mode", shutdown);
-      case INTERNAL_ERROR ->
-          events.failed(
-              shutdown.detail(),
-              CrashReport.lines(processor.index(), shutdown.state(), shutdown.code()));
+      case TRIPLE_FAULT, UNSUPPORTED -> events.crashed(shutdown.detail(), report);
+      case INTERNAL_ERROR -> events.failed(shutdown.detail(), report);
     }
-  }
-
-  private void crash(VirtualProcessor processor, String what, Intercept.Shutdown shutdown) {
-    events.crashed(
-        what + ": " + shutdown.detail(),
-        CrashReport.lines(processor.index(), shutdown.state(), shutdown.code()));
   }
 
   private void count(VirtualProcessor processor, Cause cause) {

@@ -27,6 +27,12 @@ class GuestPanicTest {
   }
 
   @Test
+  void whatFollowsThePanicIsNotTheSummary() {
+    assertThat(GuestPanic.summary(crash("[ 1.0] Kernel panic - not syncing: a\n[ 1.1] Offset: 0")))
+        .isEqualTo("Kernel panic - not syncing: a");
+  }
+
+  @Test
   void aCrashWithoutWordsIsTold() {
     assertThat(GuestPanic.summary(crash(""))).isEqualTo("it reports a crash, without words");
     assertThat(GuestPanic.details(crash(""))).hasSize(2);

@@ -32,8 +32,9 @@ public final class AcpiPower implements PortDevice {
   /// Timer, bus master, global, power button, wake: the status bits that can be set and cleared.
   private static final int STATUS = 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 15;
 
-  /// Timer, global, power button.
-  private static final int ENABLE = 1 | 1 << 5 | 1 << 8;
+  /// Timer, global, power button, and the clock's alarm: its status never comes (the FADT says so),
+  /// but Linux enables it and wants to read the bit back.
+  private static final int ENABLE = 1 | 1 << 5 | 1 << 8 | 1 << 10;
 
   private static final int SCI_ENABLE = 1;
   private static final int SLEEP_TYPE = 0b111 << 10;

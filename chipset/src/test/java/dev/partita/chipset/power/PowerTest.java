@@ -68,7 +68,7 @@ class PowerTest {
   @Test
   void onlyExistingEventsCanBeEnabled() {
     power.writePort(0x402, 2, 0xFFFF);
-    assertThat(read(0x402)).isEqualTo(0x121);
+    assertThat(read(0x402)).isEqualTo(0x521);
   }
 
   @Test

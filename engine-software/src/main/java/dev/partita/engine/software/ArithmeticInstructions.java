@@ -83,6 +83,14 @@ final class ArithmeticInstructions {
           ? memoryRegister(operation, i.operand(), i.reg, size == 8)
           : registerRegister(operation, i.rm, i.reg, size == 8);
     }
+    if (size == 1 && i.reg8() < 16 && (i.isMemory() || i.rm8() < 16)) {
+      if (operation == Arithmetic.CMP) {
+        return i.isMemory() ? new Cmp8MemReg(i.operand(), i.reg) : new Cmp8RegReg(i.rm, i.reg);
+      }
+      if (operation == Arithmetic.TEST && !i.isMemory()) {
+        return new Test8RegReg(i.rm, i.reg);
+      }
+    }
     if (Arithmetic.comparesOnly(operation)) {
       return new CompareWithRegister(i, operation, size);
     }
@@ -94,6 +102,12 @@ final class ArithmeticInstructions {
       return i.isMemory()
           ? registerMemory(operation, i.reg, i.operand(), size == 8)
           : registerRegister(operation, i.reg, i.rm, size == 8);
+    }
+    if (operation == Arithmetic.CMP
+        && size == 1
+        && i.reg8() < 16
+        && (i.isMemory() || i.rm8() < 16)) {
+      return i.isMemory() ? new Cmp8RegMem(i.reg, i.operand()) : new Cmp8RegReg(i.reg, i.rm);
     }
     return new ToRegister(i, operation, size);
   }
@@ -324,6 +338,56 @@ final class ArithmeticInstructions {
     void execute(Cpu c) {
       c.r[destination] = 0;
       c.logicFlags(0);
+    }
+  }
+
+  private static final class Cmp8RegReg extends Form.RegReg {
+    Cmp8RegReg(int destination, int source) {
+      super(destination, source);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = (int) c.r[destination];
+      int b = (int) c.r[source];
+      c.subFlagsSmall(a, b, a - b, 56);
+    }
+  }
+
+  private static final class Cmp8RegMem extends Form.RegMem {
+    Cmp8RegMem(int destination, MemoryOperand memory) {
+      super(destination, memory);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int b = memory.load8(c);
+      int a = (int) c.r[destination];
+      c.subFlagsSmall(a, b, a - b, 56);
+    }
+  }
+
+  private static final class Cmp8MemReg extends Form.MemReg {
+    Cmp8MemReg(MemoryOperand memory, int source) {
+      super(memory, source);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      int a = memory.load8(c);
+      int b = (int) c.r[source];
+      c.subFlagsSmall(a, b, a - b, 56);
+    }
+  }
+
+  private static final class Test8RegReg extends Form.RegReg {
+    Test8RegReg(int destination, int source) {
+      super(destination, source);
+    }
+
+    @Override
+    void execute(Cpu c) {
+      c.logicFlags((byte) (c.r[destination] & c.r[source]));
     }
   }
 

@@ -95,6 +95,7 @@ final class DecimalInstructions {
     }
   }
 
+  /// AAD: AL becomes AL + AH * base, with the flags of that addition.
   private static final class AdjustDivide extends Operation {
     final int base;
 
@@ -104,9 +105,9 @@ final class DecimalInstructions {
 
     @Override
     void execute(Cpu c) {
-      int al = c.get8(Cpu.RAX) + c.get8(16) * base & 0xFF;
-      c.set16(Cpu.RAX, al);
-      flags(c, al, false, false);
+      long product = (long) c.get8(16) * base;
+      long al = Arithmetic.add(c, c.get8(Cpu.RAX), product & 0xFF, 0, 1);
+      c.set16(Cpu.RAX, (int) al & 0xFF);
     }
   }
 }

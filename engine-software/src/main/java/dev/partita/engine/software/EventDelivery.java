@@ -169,6 +169,7 @@ final class EventDelivery {
   private static void deliver(Cpu c, int vector, int errorCode, boolean resume) {
     c.interruptShadow = false;
     c.debugShadow = false;
+    c.halted = false;
     while (true) {
       try {
         int resumeFlag = resume ? Cpu.RF : c.systemFlags & Cpu.RF;

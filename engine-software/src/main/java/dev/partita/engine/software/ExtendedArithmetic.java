@@ -89,6 +89,11 @@ final class ExtendedArithmetic {
     return (control & exception) != 0;
   }
 
+  /// Rounds to nearest for the rest of the operation.
+  void roundToNearest() {
+    control &= ~(3 << 10);
+  }
+
   int rounding() {
     return control >> 10 & 3;
   }
@@ -299,6 +304,7 @@ final class ExtendedArithmetic {
       if (e >= MAX_EXPONENT) {
         infinity(negative);
         flags |= PRECISION;
+        roundedUp = true;
         return;
       }
     }

@@ -23,6 +23,10 @@ final class MemoryOperand {
   /// Outside 64-bit mode: the segment's limit and rights are checked at each access.
   final boolean checked;
 
+  /// 64-bit addresses without a segment, as nearly all are: base, index and displacement are all
+  /// there is to an address.
+  final boolean plain;
+
   MemoryOperand(
       int segment,
       int base,
@@ -39,6 +43,7 @@ final class MemoryOperand {
     this.offsetMask = addressSize == 64 ? -1L : (1L << addressSize) - 1;
     this.linearMask = is64 ? -1L : 0xFFFF_FFFFL;
     this.checked = !is64;
+    this.plain = is64 && addressSize == 64 && segment == Cpu.NO_SEGMENT;
   }
 
   /// The effective address (offset in the segment): what LEA gives.
@@ -49,18 +54,26 @@ final class MemoryOperand {
 
   /// The linear address for a read of some bytes; checks the segment outside 64-bit mode.
   long readAddress(Cpu c, int size) {
-    long offset = offset(c);
-    if (checked) {
-      c.checkSegment(segment, offset, size, false);
+    if (plain) {
+      long[] r = c.r;
+      return r[base] + (r[index] << scale) + displacement;
     }
-    return (offset + c.segmentBase[segment]) & linearMask;
+    return segmented(c, size, false);
   }
 
   /// The linear address for a write (or a read and write) of some bytes.
   long writeAddress(Cpu c, int size) {
+    if (plain) {
+      long[] r = c.r;
+      return r[base] + (r[index] << scale) + displacement;
+    }
+    return segmented(c, size, true);
+  }
+
+  private long segmented(Cpu c, int size, boolean write) {
     long offset = offset(c);
     if (checked) {
-      c.checkSegment(segment, offset, size, true);
+      c.checkSegment(segment, offset, size, write);
     }
     return (offset + c.segmentBase[segment]) & linearMask;
   }

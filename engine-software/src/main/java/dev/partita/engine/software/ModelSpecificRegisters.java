@@ -214,14 +214,20 @@ final class ModelSpecificRegisters {
   ///     cannot take
   void write(Cpu c, int index, long value) {
     switch (index) {
-      case IA32_TIME_STAMP_COUNTER -> c.owner.tsc().write(value);
+      case IA32_TIME_STAMP_COUNTER -> {
+        c.owner.tsc().write(value);
+        rearmDeadline(c);
+      }
       case IA32_APIC_BASE -> {
         require(c, c.apic.setApicBase(value));
         // Which page is the APIC's, and who may write it, may have changed.
         c.mmu.flush();
         c.owner.flagsChanged();
       }
-      case IA32_TSC_ADJUST -> c.owner.tsc().setAdjust(value);
+      case IA32_TSC_ADJUST -> {
+        c.owner.tsc().setAdjust(value);
+        rearmDeadline(c);
+      }
       // There is no microcode to load; a guest that tries finds the old revision.
       case IA32_BIOS_UPDT_TRIG -> {}
       case IA32_BIOS_SIGN_ID -> updateSignature = value;
@@ -406,5 +412,10 @@ final class ModelSpecificRegisters {
       }
     }
     return 0;
+  }
+
+  /// The counter jumped: the APIC's deadline is now at another time.
+  private static void rearmDeadline(Cpu c) {
+    c.apic.setTscDeadline(c.apic.tscDeadline());
   }
 }

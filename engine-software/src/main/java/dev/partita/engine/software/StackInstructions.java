@@ -249,7 +249,8 @@ final class StackInstructions {
       long mask = c.stackMask();
       long sp = c.r[Cpu.RSP] - size & mask;
       Operands.store(c, c.stackAddress(sp, size, true), size, c.r[Cpu.RBP]);
-      long frame = sp;
+      // All of RSP, even if the stack uses only its low 16 bits.
+      long frame = mask == 0xFFFF ? (c.r[Cpu.RSP] & ~mask) | sp : sp;
       if (level > 0) {
         long outer = c.r[Cpu.RBP];
         for (int n = 1; n < level; n++) {

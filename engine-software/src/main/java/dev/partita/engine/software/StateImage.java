@@ -60,13 +60,18 @@ final class StateImage {
     x.setStatusWord((int) (words >>> 16) & 0xFFFF);
     x.valid = (int) (words >>> 32) & 0xFF;
     x.opcode = (int) (words >>> 48) & 0x7FF;
-    x.instructionPointer = c.load64(at + 8) & mask;
-    x.dataPointer = c.load64(at + 16) & mask;
+    x.instructionPointer = canonical(c.load64(at + 8) & mask);
+    x.dataPointer = canonical(c.load64(at + 16) & mask);
     for (int i = 0; i < 8; i++) {
       int register = x.top + i & 7;
       x.significand[register] = c.load64(at + REGISTERS + 16 * i);
       x.exponent[register] = c.load16(at + REGISTERS + 8 + 16 * i);
     }
+  }
+
+  /// An address that is not canonical becomes so: the unit keeps 48 bits.
+  private static long canonical(long address) {
+    return address << 16 >> 16;
   }
 
   static void storeMxcsr(Cpu c, long at) {

@@ -142,13 +142,14 @@ final class StateTransfer {
       c.cpl = Descriptor.dpl(state.ss().attributes());
     }
     loadVectors(c, state.xsave());
+    // Before the APIC, whose deadline is in its terms.
+    c.owner.tsc().restore(state.tsc(), ModelSpecificRegisters.savedTscAdjust(state.msrs()));
     if (state.localApic() != null) {
       c.apic.setState(state.localApic());
     }
     for (var msr : state.msrs()) {
       loadMsr(c, msr);
     }
-    c.owner.tsc().restore(state.tsc(), ModelSpecificRegisters.savedTscAdjust(state.msrs()));
     var events = state.events();
     c.halted = events.activity() == Activity.HALTED;
     c.nmiMasked = events.nmiMasked();

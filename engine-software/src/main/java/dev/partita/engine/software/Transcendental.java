@@ -13,6 +13,9 @@ final class Transcendental {
   /// Arguments from 2^63 on are out of range for sine, cosine and tangent.
   private static final int RANGE = BIAS + 63;
 
+  /// Below 2^-68 the processor takes x for its sine and 1 for its cosine in every rounding mode.
+  private static final int TINY = BIAS - 68;
+
   // Half of the processor's pi, in units of 2^-65: pi cut to 66 bits (SDM volume 1, 8.3.8).
   private static final long HALF_PI_HIGH = 0x3;
   private static final long HALF_PI_LOW = 0x243F_6A88_85A3_08D3L;
@@ -34,6 +37,12 @@ final class Transcendental {
   /// Rounds a value that stands for one with more bits: the result is inexact.
   private static void inexact(ExtendedArithmetic u, Wide w) {
     u.roundFull(w.negative(), w.exponent() + BIAS, w.high(), w.low() | 1);
+  }
+
+  /// An argument outside the range that the manual defines: it comes back.
+  private static void undefined(ExtendedArithmetic u, int e, long s) {
+    u.flags |= X87.PRECISION;
+    u.set(e, s);
   }
 
   // ---- Sine, cosine, tangent
@@ -101,7 +110,8 @@ final class Transcendental {
       term = term.times(square).dividedBy(n * (n + 1)).negate();
       sum = sum.plus(term);
     }
-    return sum;
+    // Below the argument, even where the difference is too small for this format.
+    return sum.equals(x) ? sum.below() : sum;
   }
 
   private static Wide cosine(Wide x) {
@@ -112,7 +122,7 @@ final class Transcendental {
       term = term.times(square).dividedBy(n * (n + 1)).negate();
       sum = sum.plus(term);
     }
-    return sum;
+    return sum.equals(Wide.ONE) ? sum.below() : sum;
   }
 
   private static boolean significant(Wide term, Wide sum) {
@@ -129,6 +139,9 @@ final class Transcendental {
     if (as == 0) {
       u.set(turned == 0 ? ae : BIAS, turned == 0 ? 0 : INTEGER_BIT);
       return;
+    }
+    if ((ae & MAX_EXPONENT) < TINY) {
+      u.roundToNearest();
     }
     var reduced = reduce(ae, as);
     int quadrant = reduced.quadrant + turned & 3;
@@ -223,6 +236,9 @@ final class Transcendental {
       power = power.times(square);
       sum = sum.plus(power.dividedBy(n));
     }
+    if (sum.equals(x)) {
+      return sum.below();
+    }
     return eighth == 0 ? sum : ARC_TANGENTS[eighth - 1].plus(sum);
   }
 
@@ -241,13 +257,17 @@ final class Transcendental {
     }
     u.noteDenormal(ae, as);
     int e = (ae & MAX_EXPONENT) - BIAS;
-    if (as == 0 || e > 0 || (e == 0 && as << 1 != 0)) {
-      // Outside -1..1 the result is undefined: the argument comes back.
+    if (as == 0) {
       u.set(ae, as);
       return;
     }
+    if (e > 0 || (e == 0 && as << 1 != 0)) {
+      undefined(u, ae, as);
+      return;
+    }
     if (e == 0) {
-      // 2^1 - 1 and 2^-1 - 1 are exact.
+      // 2^1 - 1 and 2^-1 - 1 are exact, yet the processor reports them as inexact.
+      u.flags |= X87.PRECISION;
       u.set(negative ? SIGN | BIAS - 1 : BIAS, INTEGER_BIT);
       return;
     }
@@ -368,7 +388,7 @@ final class Transcendental {
       // is positive; else undefined, and the argument comes back.
       var sum = w.plus(Wide.ONE);
       if (sum.negative() || sum.isZero()) {
-        u.set(xe, xs);
+        undefined(u, xe, xs);
         return;
       }
       int power = sum.exponent();

@@ -66,6 +66,14 @@ record Wide(boolean negative, int exponent, long high, long low) {
     return isZero() ? this : new Wide(negative, exponent + n, high, low);
   }
 
+  /// The next number toward zero; not for zero itself.
+  Wide below() {
+    if (high == 1L << 63 && low == 0) {
+      return new Wide(negative, exponent - 1, -1, -1);
+    }
+    return new Wide(negative, exponent, low == 0 ? high - 1 : high, low - 1);
+  }
+
   private int compareMagnitude(Wide other) {
     if (isZero() || other.isZero()) {
       return Boolean.compare(!isZero(), !other.isZero());

@@ -16,7 +16,7 @@ final class X87Environment {
     int all = registers ? size + REGISTERS_SIZE : size;
     long at = m.writeAddress(c, all);
     StateImage.prepareWrite(c, at, all);
-    boolean realMode = !c.protectedMode() || c.virtual8086();
+    boolean realMode = X87Operation.realAddresses(c);
     int ip = (int) x.instructionPointer;
     int dp = (int) x.dataPointer;
     if (small) {
@@ -68,7 +68,7 @@ final class X87Environment {
     // Whatever can fault comes first.
     c.load8(at);
     c.load8(at + all - 1);
-    boolean realMode = !c.protectedMode() || c.virtual8086();
+    boolean realMode = X87Operation.realAddresses(c);
     int step = small ? 2 : 4;
     int controlWord = c.load16(at);
     int statusWord = c.load16(at + step);

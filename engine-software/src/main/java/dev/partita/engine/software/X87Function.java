@@ -152,6 +152,9 @@ final class X87Function extends X87Operation {
       if (x.stackUnderflow()) {
         x.setIndefinite(0);
       }
+      if (function == FSIN || function == FCOS) {
+        x.status &= ~X87.C2;
+      }
       return;
     }
     int e = x.exponent(0);
@@ -237,6 +240,7 @@ final class X87Function extends X87Operation {
   private void pair(X87 x) {
     var u = x.begin();
     if (stackFault(x)) {
+      x.status &= ~X87.C2;
       return;
     }
     int e = x.exponent(0);

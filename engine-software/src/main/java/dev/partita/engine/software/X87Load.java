@@ -34,7 +34,8 @@ final class X87Load extends X87Operation {
         }
       }
       x.raise(u);
-      if (!u.blocked()) {
+      // A denormal is loaded even if its exception is unmasked.
+      if ((u.flags & X87.INVALID) == 0 || u.masked(X87.INVALID)) {
         x.push(u.exponent, u.significand);
       }
     }

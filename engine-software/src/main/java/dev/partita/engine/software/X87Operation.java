@@ -26,19 +26,27 @@ abstract class X87Operation extends Operation {
     return c.x87;
   }
 
-  /// After an instruction that computes: keeps the pointers.
+  /// After an instruction that computes: keeps the pointers. Their segments are not kept; so they
+  /// are linear in real and virtual-8086 mode, whose environment images hold linear addresses.
   final void leave(Cpu c) {
     var x = c.x87;
-    x.instructionPointer = ownRip(c);
+    long ip = ownRip(c);
     if (!c.is64()) {
-      x.instructionPointer &= 0xFFFF_FFFFL;
+      ip = (realAddresses(c) ? ip + c.segmentBase[Cpu.CS] : ip) & 0xFFFF_FFFFL;
     }
+    x.instructionPointer = ip;
     if (x.pending()) {
       x.opcode = opcode;
       if (memory != null) {
-        x.dataPointer = memory.offset(c);
+        long dp = memory.offset(c);
+        x.dataPointer = realAddresses(c) ? dp + c.segmentBase[memory.segment] : dp;
       }
     }
+  }
+
+  /// Real or virtual-8086 mode.
+  static boolean realAddresses(Cpu c) {
+    return !c.protectedMode() || c.virtual8086();
   }
 
   /// The memory operand of an instruction that has one.

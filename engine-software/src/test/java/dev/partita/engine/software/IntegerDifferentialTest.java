@@ -2,7 +2,9 @@ package dev.partita.engine.software;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
+import java.util.ArrayList;
 import java.util.Random;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,7 +24,7 @@ class IntegerDifferentialTest {
 
   @BeforeEach
   void needsTheHost() {
-    NativeProcessor.require();
+    IntegerForms.requireIntel();
   }
 
   private IntegerForms form(String opcode, int size) {
@@ -707,6 +709,67 @@ class IntegerDifferentialTest {
       }
       run(opcode + "0348FFC0", state);
       run("67" + opcode + "0348FFC0", state);
+    }
+  }
+
+  // ---- Sequences
+
+  /// Random runs of register instructions: each finds flags and registers as the last one left
+  /// them,
+  /// not as a test set them.
+  @Test
+  void sequences() {
+    var makers = new ArrayList<IntegerForms>();
+    for (int size : SIZES) {
+      for (int operation = 0; operation < 8; operation++) {
+        makers.add(form(sized(8 * operation, size), size));
+        makers.add(form(sized(0x80, size), size).extension(operation).immediate());
+        makers.add(form(sized(0xC0, size), size).extension(operation).immediate(1));
+        makers.add(form(sized(0xD0, size), size).extension(operation));
+        makers.add(form(sized(0xD2, size), size).extension(operation));
+      }
+      makers.add(form(sized(0xFE, size), size).extension(0));
+      makers.add(form(sized(0xFE, size), size).extension(1));
+      makers.add(form(sized(0xF6, size), size).extension(3));
+      makers.add(form(sized(0xF6, size), size).extension(4));
+      makers.add(form(sized(0x84, size), size));
+      makers.add(form(sized0F(0xC0, size), size));
+      makers.add(form(sized0F(0xB0, size), size));
+    }
+    for (int condition = 0; condition < 16; condition++) {
+      makers.add(form("0F9%X".formatted(condition), 1).extension(0));
+      makers.add(form("0F4%X".formatted(condition), 4));
+      makers.add(form("0F4%X".formatted(condition), 8));
+    }
+    for (int size : WIDE_SIZES) {
+      for (String opcode : new String[] {"0FA3", "0FBB", "0FBC", "0FBD", "0FA5", "0FAD", "0FAF"}) {
+        makers.add(form(opcode, size));
+      }
+      makers.add(form("F3", "0FBC", size));
+      makers.add(form("F3", "0FB8", size));
+    }
+    for (int size = 4; size <= 8; size += 4) {
+      makers.add(form("66", "0F38F6", size));
+      makers.add(form("F3", "0F38F6", size));
+    }
+    makers.forEach(IntegerForms::registersOnly);
+    String[] others = {"9E", "9F", "F5", "F8", "F9", "98", "4898", "99", "4899"};
+    for (int n = 0; n < 5000; n++) {
+      var state = MachineState.random(random);
+      var code = new ByteArrayOutputStream();
+      int length = random.nextInt(2, 30);
+      for (int k = 0; k < length; k++) {
+        if (random.nextInt(12) == 0) {
+          code.writeBytes(InstructionForms.parse(others[random.nextInt(others.length)]));
+        } else if (random.nextInt(8) == 0) {
+          // Jcc over a NOT of RBX, which keeps the flags.
+          code.write(0x70 | random.nextInt(16));
+          code.writeBytes(InstructionForms.parse("0348F7D3"));
+        } else {
+          code.writeBytes(makers.get(random.nextInt(makers.size())).code(state));
+        }
+      }
+      Differential.compare(code.toByteArray(), state, Differential.ALL_FLAGS);
     }
   }
 

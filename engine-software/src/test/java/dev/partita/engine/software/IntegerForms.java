@@ -1,6 +1,10 @@
 package dev.partita.engine.software;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.Assumptions;
 
 /// Runs forms of general-register instructions with random operands on the host and in the engine.
 /// Fluent: a form is described, then {@link #compare} runs it.
@@ -26,6 +30,19 @@ final class IntegerForms {
   private int runs = RUNS;
   private int flagMask = Differential.ALL_FLAGS;
   private Preparation preparation = (state, r) -> {};
+
+  /// Skips the calling test where there is no Intel processor to run code on: what the architecture
+  /// leaves undefined is compared as well, and others do it otherwise.
+  static void requireIntel() {
+    NativeProcessor.require();
+    String vendor = "";
+    try {
+      vendor = Files.readString(Path.of("/proc/cpuinfo"));
+    } catch (IOException e) {
+      // Not known: none.
+    }
+    Assumptions.assumeTrue(vendor.contains("GenuineIntel"), "the host's processor is not Intel's");
+  }
 
   /// An opcode (hexadecimal) with ModR/M.
   ///

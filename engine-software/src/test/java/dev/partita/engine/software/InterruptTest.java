@@ -218,11 +218,10 @@ class InterruptTest {
     guest.cpu().setFlags(Cpu.TF | 2);
     // int 0x80
     // nop
-    // hlt
-    guest.code(Guest.CODE, "cd80 90 f4");
-    guest.run();
-    // After IRETQ only NOP traps, then HLT does not come to an end.
-    assertThat(guest.register(Cpu.RCX)).isEqualTo(1);
+    // out 0x10, al
+    guest.code(Guest.CODE, "cd80 90 e610");
+    // After IRETQ only NOP traps.
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
   }
 
   @Test
@@ -231,11 +230,32 @@ class InterruptTest {
     guest.cpu().setFlags(Cpu.TF | 2);
     // mov ss, ebx
     // nop
-    // hlt
-    guest.code(Guest.CODE, "8ed3 90 f4");
+    // out 0x10, al
+    guest.code(Guest.CODE, "8ed3 90 e610");
     guest.cpu().r[Cpu.RBX] = Guest.DATA0;
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
+  }
+
+  /// Runs to the first port write; the handler of the debug trap counts in RCX.
+  private long trapsBeforePortWrite() {
+    long[] traps = {-1};
+    guest.portHook =
+        (p, port, value) -> {
+          traps[0] = p.general(Cpu.RCX);
+          p.cancel();
+        };
     guest.run();
-    assertThat(guest.register(Cpu.RCX)).isEqualTo(1);
+    return traps[0];
+  }
+
+  @Test
+  void trapAfterHltEndsTheHalt() {
+    countingHandler(1, 0x6000, "ff c1 48 cf");
+    guest.cpu().setFlags(Cpu.TF | 2);
+    // hlt
+    // out 0x10, al
+    guest.code(Guest.CODE, "f4 e610");
+    assertThat(trapsBeforePortWrite()).isEqualTo(1);
   }
 
   @Test
@@ -246,17 +266,7 @@ class InterruptTest {
     // or dword [rsp + 16], 0x10000
     // iretq
     countingHandler(1, 0x6000, "ffc1 0f21f2 814c241000000100 48cf");
-    // mov eax, 0x1010
-    // mov dr1, rax
-    // mov eax, 0x404
-    // mov dr7, rax
-    // inc ebx
-    // jmp next
-    // hlt
-    // next: inc ebx
-    // hlt
-    guest.code(Guest.CODE, "b810100000 0f23c8 b804040000 0f23f8 ffc3 eb01 f4 ffc3 f4");
-    // "next" must be where DR1 points.
+    // DR1 points at INC.
     // mov eax, 0x1013
     // mov dr1, rax
     // mov eax, 0x404

@@ -1,0 +1,58 @@
+package dev.partita.engine.software;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The transcendental functions against values computed elsewhere with 300 bits and rounded to
+/// nearest: needs no x86 host.
+class TranscendentalTest {
+  /// @param code the instruction
+  /// @param xe sign and exponent of ST(0), then its significand
+  /// @param ye those of ST(1); 0 if it is not used
+  /// @param re those of the result
+  @ParameterizedTest
+  @CsvSource({
+    "D9F0, BFFE, E746B2B8B75F35D9, 0, 0, BFFD, EE46AFED9EAE2C8E",
+    "D9F0, 3FE1, D3172EBC9F1E2E08, 0, 0, 3FE1, 92511B67F6173897",
+    "D9F0, 3FFE, B7891D032E7C17D9, 0, 0, 3FFE, A4C8B23934EE20FF",
+    "D9F0, 3FE1, C30B4C3B787F5D8F, 0, 0, 3FE1, 8731BD0101FBE5AF",
+    "D9F0, BFFE, 80CF6684F0A546DE, 0, 0, BFFD, 96C12EE2ED614D77",
+    "D9F0, BFFD, BEB8BA0194D47F82, 0, 0, BFFC, E90530FB94C3ED34",
+    "D9F1, 400B, B61EC2C71D0B596A, 3FFA, B6F754E317859161, 3FFE, 8F0AD570A4DBC4E1",
+    "D9F1, 3FFE, FFFA92A38323ADAE, C000, A52C5F6C0116D97A, 3FF3, A1AA667827EF5864",
+    "D9F1, 4009, 933D11DB7BE70C51, 3FFD, B91FB3A7FAA6D9D8, 4000, EC14563BE73DF6AE",
+    "D9F1, 3FFE, FFFBD0B9E2E78E60, 3FFD, DABEFAACFACD3C96, BFF0, A514EED09BBC8B87",
+    "D9F1, 400B, B5383535FBC6473D, C000, A59850D130DFCDFE, C004, 816338E9DB1E3341",
+    "D9F1, 3FFF, 8002EA099FE52D41, 3FFF, 97546C1B867BCF50, 3FF2, 9F0D6D885811EA05",
+    "D9F3, 4005, B2FAF18551F7922E, 4003, CBE5B100601F652E, 3FFD, 8E0EF8555BBC3CAB",
+    "D9F3, 4030, F1712D8EE399E6FC, C003, A55157223B8124A2, BFD1, AF4921A1231E352D",
+    "D9F3, C005, B027FE40AFCF36E2, BFFE, B76ECEE9E94C32B5, C000, C88A91D01A85A4D8",
+    "D9F3, C003, FCB7449312C5380F, C000, 8D3956242DD46699, C000, C4993C82A443A185",
+    "D9F3, 4005, C53D172DB198B2D9, C002, ADEF39D73768FC0A, BFFB, E0D865FE0D46929B",
+    "D9F9, 3FFB, C40DC9B9E6D50718, 3FFF, FB042D6599234607, 3FFD, 846D81D036EF559F",
+    "D9F9, BFF9, F039DF27032FC4B1, 3FFF, A2E5A4AAF17B4AD3, BFFA, DFD405C2916CD870",
+    "D9F9, BFFC, F47B6A5EE3F0DADB, BFFD, FB81DB57A32E954D, 3FFC, C5F79B7311315A58",
+    "D9F9, BFFC, FD78C72B03018018, BFFF, 9237E5410E5BCE78, 3FFD, EFF8A1FF228C3EFC",
+    "D9FE, BFFE, 8B6E70FB015E5FF4, 0, 0, BFFE, 84A3A71DA0B07A2D",
+    "D9FE, BFFD, DEC68DD87412B9AC, 0, 0, BFFD, D7D00323E7B6B33B",
+    "D9FE, BFFB, 9591986F834F6985, 0, 0, BFFB, 956F91499D2DAE01",
+    "D9FE, 3FFD, E6E94ECEA9C194C9, 0, 0, 3FFD, DF29A64D6D1AFB1F",
+    "D9FF, BFFE, 8B6E70FB015E5FF4, 0, 0, 3FFE, DAF56034CC7A87E1",
+    "D9FF, BFFD, DEC68DD87412B9AC, 0, 0, 3FFE, E825A2B326D939F8",
+    "D9FF, BFFB, 9591986F834F6985, 0, 0, 3FFE, FF514E457782FACC",
+    "D9FF, 3FFD, E6E94ECEA9C194C9, 0, 0, 3FFE, E66733A0D8727E80"
+  })
+  void isCorrectlyRounded(
+      String code, String xe, String xs, String ye, String ys, String re, String rs) {
+    var state = new MachineState();
+    state.setTags(3);
+    state.setRegister(0, Integer.parseInt(xe, 16), Long.parseUnsignedLong(xs, 16));
+    state.setRegister(1, Integer.parseInt(ye, 16), Long.parseUnsignedLong(ys, 16));
+    var after = EngineProcessor.run(InstructionForms.parse(code), state);
+    assertThat("%04X %016X".formatted(after.exponent(0), after.significand(0)))
+        .isEqualTo(re + " " + rs);
+    assertThat(after.statusWord() & X87.EXCEPTIONS).isEqualTo(X87.PRECISION);
+  }
+}
