@@ -136,6 +136,11 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    var choice = Engines.named(engine);
+    if (engine.equals(Engines.AUTO)) {
+      OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
+      engine = choice.engine().name();
+    }
     var settings = settings();
     try (var time = new SystemTimeSource();
         var console = new Console()) {
