@@ -92,7 +92,14 @@ final class PartitaProcess implements AutoCloseable {
     return out.text();
   }
 
+  /// What it said on standard error, but for the line that tells the engine, which depends on the
+  /// host.
   String err() {
+    return err.text().replaceFirst("^partita: engine [^\n]*\n", "");
+  }
+
+  /// All that it said on standard error.
+  String wholeErr() {
     return err.text();
   }
 
