@@ -3,7 +3,9 @@
 module dev.partita.benchmarks {
   requires static org.jspecify;
   requires dev.partita.cli;
+  requires dev.partita.hypervisor;
   requires dev.partita.image;
+  requires dev.partita.worker;
   requires info.picocli;
 
   opens dev.partita.benchmarks to

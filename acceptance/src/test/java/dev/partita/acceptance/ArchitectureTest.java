@@ -33,8 +33,7 @@ class ArchitectureTest {
         "worker",
         List.of("hypervisor", "engine.software", "engine.kvm", "chipset", "enlightenment"));
     MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk"));
-    // It measures KVM's exits with no partition around them.
-    MAY_KNOW.put("benchmarks", List.of("hypervisor", "engine.kvm", "worker", "image", "cli"));
+    MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "cli"));
   }
 
   private static JavaClasses classes;
@@ -93,7 +92,7 @@ class ArchitectureTest {
   void onlyTheWorkerChoosesAnEngine() {
     ArchRuleDefinition.noClasses()
         .that()
-        .resideOutsideOfPackages(ROOT + "engine..", ROOT + "worker..", ROOT + "benchmarks..")
+        .resideOutsideOfPackages(ROOT + "engine..", ROOT + "worker..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage(ROOT + "engine..")

@@ -47,6 +47,20 @@ class LifecycleTest {
   }
 
   @Test
+  void theEngineThatWasTakenIsToldWithTheReason() throws Exception {
+    try (var partita = run()) {
+      partita.type("" + TinyGuest.POWER_OFF);
+      assertThat(partita.exitCode(SECONDS)).as("%s", partita).isZero();
+      assertThat(partita.wholeErr()).matches("partita: engine (kvm|software): .+\n");
+    }
+    try (var partita = run("--engine", "software")) {
+      partita.type("" + TinyGuest.POWER_OFF);
+      assertThat(partita.exitCode(SECONDS)).as("%s", partita).isZero();
+      assertThat(partita.wholeErr()).isEmpty();
+    }
+  }
+
+  @Test
   void theEndOfInputDoesNotEndTheGuest() throws Exception {
     try (var partita = greeted("--timeout", "2s")) {
       partita.closeInput();

@@ -16,6 +16,18 @@ import java.util.concurrent.TimeUnit;
 
 /// A `./partita` that a test runs as a person does.
 final class PartitaProcess implements AutoCloseable {
+  static {
+    // Usually done already; else the first test would see the build's messages.
+    try {
+      var build = new ProcessBuilder(launcher().toString(), "build").inheritIO().start();
+      if (build.waitFor() != 0) {
+        throw new IllegalStateException("./partita build failed");
+      }
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   private final Process process;
   private final Output out;
   private final Output err;
@@ -80,7 +92,14 @@ final class PartitaProcess implements AutoCloseable {
     return out.text();
   }
 
+  /// What it said on standard error, but for the line that tells the engine, which depends on the
+  /// host.
   String err() {
+    return err.text().replaceFirst("^partita: engine [^\n]*\n", "");
+  }
+
+  /// All that it said on standard error.
+  String wholeErr() {
     return err.text();
   }
 

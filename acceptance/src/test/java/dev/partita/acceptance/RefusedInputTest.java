@@ -141,7 +141,7 @@ class RefusedInputTest {
   void anEngineThatIsNotThere() throws Exception {
     assertRefused(
         REFUSED,
-        "no engine \"warp\": there are auto, software",
+        "no engine \"warp\": there are auto, kvm, software",
         "run",
         "--kernel",
         tiny(),

@@ -22,6 +22,7 @@ import picocli.CommandLine.Spec;
       ListCommand.class,
       AttachCommand.class,
       StopCommand.class,
+      DiskCommand.class,
       CompletionCommand.class,
       HelpCommand.class
     },

@@ -137,6 +137,11 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     var settings = settings();
+    if (settings.engine().equals(Engines.AUTO)) {
+      var choice = Engines.named(Engines.AUTO);
+      OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
+      settings = settings.withEngine(choice.engine().name());
+    }
     try (var time = new SystemTimeSource();
         var console = new Console()) {
       var worker = new Worker(settings, console);

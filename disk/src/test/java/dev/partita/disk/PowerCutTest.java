@@ -69,7 +69,8 @@ class PowerCutTest {
     var pending = new ArrayList<MemoryFile.Change>();
     int cuts = 0;
     for (int cut = 0; cut <= changes.size(); cut++) {
-      for (int attempt = 0; attempt < 2; attempt++) {
+      int attempts = !pending.isEmpty() && isLog(pending.getLast()) ? 6 : 1;
+      for (int attempt = 0; attempt < attempts; attempt++) {
         var left = medium.copy(false);
         for (var change : pending) {
           left.applyTorn(change, random);
@@ -87,7 +88,12 @@ class PowerCutTest {
         }
       }
     }
-    assertThat(cuts).isGreaterThan(400);
+    assertThat(cuts).isGreaterThan(200);
+  }
+
+  /// Whether a change is in the log of a VHDX file as this module lays it out.
+  private static boolean isLog(MemoryFile.Change change) {
+    return change instanceof MemoryFile.Change.Write(var offset, _) && offset >>> 20 == 1;
   }
 
   private static byte[] parentContent(int size) {
@@ -137,8 +143,10 @@ class PowerCutTest {
 
   private void watch(long size, int sectorSize, Random random) {
     watched.clear();
+    // The same few places in every block: what a block's room held before would be seen in another.
     while (watched.size() < 80) {
-      long offset = random.nextLong(size - 4 * sectorSize) & -sectorSize;
+      long block = random.nextLong(size >>> 20) << 20;
+      long offset = block + random.nextInt(1, 4) * 0x12000L + (random.nextInt(2) << 14);
       watched.add(offset);
       watched.add(offset + sectorSize);
     }

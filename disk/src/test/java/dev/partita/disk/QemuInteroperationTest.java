@@ -6,14 +6,13 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /// The files of this module and those of qemu-img, each read by the other.
 class QemuInteroperationTest {
-  /// What qemu-img's `vpc` keeps exactly only by the geometry: 65 cylinders or so; here a size that
-  /// is both a geometry's and whole mebibytes would be chance, so it is rounded by qemu-img itself.
   private static final long SIZE = 96 << 20;
 
   @TempDir Path folder;
@@ -122,5 +121,32 @@ class QemuInteroperationTest {
     if (type == DiskType.DYNAMIC) {
       assertThat(java.nio.file.Files.size(path)).isLessThan(SIZE);
     }
+  }
+
+  @Test
+  void qemuReplaysTheLogOfADiskThatWasNotClosed() throws Exception {
+    var raw = folder.resolve("model.raw");
+    var path = folder.resolve("disk.vhdx");
+    Disks.create(raw, CreateOptions.of(DiskFormat.RAW, DiskType.FIXED, SIZE));
+    Disks.create(
+        path, CreateOptions.of(DiskFormat.VHDX, DiskType.DYNAMIC, SIZE).withBlockSize(1 << 20));
+    var random = new Random(6);
+    var disk = DiskChain.open(path, DiskFormat.VHDX, true);
+    try (var model = Disks.open(raw, true)) {
+      for (int i = 0; i < 90; i++) {
+        var bytes = new byte[4096];
+        random.nextBytes(bytes);
+        long offset = random.nextLong(SIZE - 4096) & -4096;
+        disk.write(offset, MemorySegment.ofArray(bytes));
+        model.write(offset, MemorySegment.ofArray(bytes));
+        disk.flush();
+      }
+    }
+    disk.abandon();
+    assertThat(Disks.info(path, null).unreplayed()).isPositive();
+    QemuImg.run("check", "-f", "vhdx", "-r", "all", path);
+    assertThat(Disks.info(path, null).unreplayed()).isZero();
+    assertThat(QemuImg.run("compare", "-f", "vhdx", "-F", "raw", path, raw))
+        .contains("Images are identical");
   }
 }

@@ -140,11 +140,14 @@ public final class ControlSocket implements AutoCloseable {
   }
 
   private void serveConsole(SocketChannel client) throws IOException, InterruptedException {
-    say(client, "ok\n");
     var console = target.console();
     var holder = new ClientHolder(client);
-    console.attach(holder);
     try {
+      // The answer comes before any output, and once it is there the line is the client's.
+      synchronized (holder) {
+        console.attach(holder);
+        say(client, "ok\n");
+      }
       var buffer = ByteBuffer.allocate(Console.INPUT_CAPACITY);
       while (client.read(buffer.clear()) >= 0) {
         if (!console.holds(holder) || !console.send(buffer.array(), buffer.position())) {
@@ -156,9 +159,15 @@ public final class ControlSocket implements AutoCloseable {
     }
   }
 
-  private record ClientHolder(SocketChannel client) implements Console.Holder {
+  private static final class ClientHolder implements Console.Holder {
+    private final SocketChannel client;
+
+    ClientHolder(SocketChannel client) {
+      this.client = client;
+    }
+
     @Override
-    public void write(byte[] bytes, int length) throws IOException {
+    public synchronized void write(byte[] bytes, int length) throws IOException {
       var buffer = ByteBuffer.wrap(bytes, 0, length);
       while (buffer.hasRemaining()) {
         client.write(buffer);

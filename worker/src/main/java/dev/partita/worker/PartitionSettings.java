@@ -48,6 +48,12 @@ public record PartitionSettings(
     }
   }
 
+  /// The same but for the engine.
+  public PartitionSettings withEngine(String other) {
+    return new PartitionSettings(
+        name, memory, processors, kernel, initrd, commandLine, other, restartOnReset, measured);
+  }
+
   /// A name is a file name too: letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`.
   ///
   /// @throws PartitionException if it is not

@@ -29,6 +29,11 @@ final class GuestCpuid {
   /// Leaf 1 EDX: more than one logical processor.
   private static final int HTT = 1 << 28;
 
+  private static final int ADDRESS_SIZES = 0x8000_0008;
+
+  /// AMD's leaf of the extended APIC id (EAX) and the core's number (EBX).
+  private static final int AMD_TOPOLOGY = 0x8000_001E;
+
   private static final int HYPERVISOR_FIRST = 0x4000_0000;
   private static final int HYPERVISOR_LAST = 0x4FFF_FFFF;
 
@@ -67,6 +72,7 @@ final class GuestCpuid {
   /// The leaves of one processor.
   static List<Leaf> of(PartitionConfiguration configuration, int index) {
     int processors = configuration.processorCount();
+    boolean amd = isAmd(configuration.cpuid());
     var all = new ArrayList<Leaf>();
     for (var leaf : configuration.cpuid().leaves()) {
       switch (leaf.function()) {
@@ -80,6 +86,8 @@ final class GuestCpuid {
         }
         case 0x15 -> all.add(frequencyRatio(leaf, configuration.tscFrequency()));
         case 0x16 -> all.add(frequencies(leaf, configuration.tscFrequency()));
+        case ADDRESS_SIZES -> all.add(amd ? coreCount(leaf, processors) : leaf);
+        case AMD_TOPOLOGY -> all.add(new Leaf(AMD_TOPOLOGY, leaf.subleaf(), index, index, 0, 0));
         default -> all.add(leaf);
       }
     }
@@ -139,6 +147,20 @@ final class GuestCpuid {
     return leaf.eax() != 0
         ? leaf
         : new Leaf(leaf.function(), leaf.subleaf(), megahertz, megahertz, 100, 0);
+  }
+
+  /// Whether the processor calls itself AuthenticAMD or HygonGenuine.
+  private static boolean isAmd(CpuidTable table) {
+    var vendor = table.find(0, 0);
+    return vendor != null && (vendor.ebx() == 0x6874_7541 || vendor.ebx() == 0x6F67_7948);
+  }
+
+  /// On AMD, ECX of the leaf of address sizes has the number of cores less one in bits 7:0, and the
+  /// bits of the APIC id that number them in bits 15:12 (AMD64 Architecture Programmer's Manual,
+  /// volume 3, appendix E).
+  private static Leaf coreCount(Leaf leaf, int processors) {
+    int cores = leaf.ecx() & ~0xF0FF | processors - 1 | coreBits(processors) << 12;
+    return new Leaf(leaf.function(), leaf.subleaf(), leaf.eax(), leaf.ebx(), cores, leaf.edx());
   }
 
   /// Bits of the APIC id that number the cores of the package.

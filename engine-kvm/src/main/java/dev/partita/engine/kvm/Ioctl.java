@@ -48,6 +48,7 @@ enum Ioctl {
   KVM_SET_TSC_KHZ(0xA2),
   KVM_GET_TSC_KHZ(0xA3),
   KVM_GET_XSAVE(Ioctl.READ, 0xA4, Structures.XSAVE_SIZE),
+  KVM_GET_DEVICE_ATTR(Ioctl.WRITE, 0xE2, Structures.Attribute.SIZE),
   KVM_SET_XSAVE(Ioctl.WRITE, 0xA5, Structures.XSAVE_SIZE),
   KVM_GET_XCRS(Ioctl.READ, 0xA6, Structures.ExtendedControl.SIZE),
   KVM_SET_XCRS(Ioctl.WRITE, 0xA7, Structures.ExtendedControl.SIZE);

@@ -3,6 +3,7 @@ package dev.partita.engine.kvm;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.partita.engine.kvm.Structures.Attribute;
 import dev.partita.engine.kvm.Structures.Clock;
 import dev.partita.engine.kvm.Structures.Msrs;
 import dev.partita.engine.kvm.Structures.SignalMask;
@@ -21,6 +22,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -91,7 +93,8 @@ final class KvmProcessor implements VirtualProcessor {
   /// When the guest's counter was read last, and what it was: for threads that cannot ask it.
   private volatile TscReading tscReading;
 
-  private record TscReading(long guest, long host, long nanoTime) {}
+  /// @param offset of the guest's counter from the host's, if it is known
+  private record TscReading(long guest, OptionalLong offset, long nanoTime) {}
 
   private final Intercept.PortRead portRead = new Intercept.PortRead();
   private final Intercept.PortWrite portWrite = new Intercept.PortWrite();
@@ -240,16 +243,16 @@ final class KvmProcessor implements VirtualProcessor {
         lock.unlock();
       }
       var reading = tscReading;
-      long host = hostTsc();
-      boolean unscaled =
-          partition.configuration().tscFrequency() / 1000
-              == partition.facts().tscFrequency() / 1000;
-      return host != 0 && reading.host != 0 && unscaled
-          ? reading.guest + (host - reading.host)
-          : extrapolate(reading);
+      long host = reading.offset.isPresent() && !isScaled() ? hostTsc() : 0;
+      return host != 0 ? host + reading.offset.getAsLong() : extrapolate(reading);
     } finally {
       partition.leave();
     }
+  }
+
+  private boolean isScaled() {
+    return partition.configuration().tscFrequency() / 1000
+        != partition.facts().tscFrequency() / 1000;
   }
 
   private long extrapolate(TscReading reading) {
@@ -265,15 +268,26 @@ final class KvmProcessor implements VirtualProcessor {
       var one = arena.allocate(Msrs.SIZE + Msrs.ENTRY_SIZE, 8);
       one.set(JAVA_INT, Msrs.COUNT, 1);
       one.set(JAVA_INT, Msrs.SIZE + Msrs.ENTRY_INDEX, MSR_TSC);
-      long host = hostTsc();
       if (processor.call(Ioctl.KVM_GET_MSRS, one) != 1) {
         throw new KvmException("KVM_GET_MSRS", 0, "no time stamp counter");
       }
       return new TscReading(
           one.get(JAVA_LONG, Msrs.SIZE + Msrs.ENTRY_DATA),
-          host,
+          tscOffset(arena),
           partition.configuration().time().nanoTime());
     }
+  }
+
+  /// KVM tells it since Linux 5.16 ("KVM_VCPU_TSC_OFFSET",
+  /// Documentation/virt/kvm/devices/vcpu.rst).
+  private OptionalLong tscOffset(Arena arena) {
+    var offset = arena.allocate(8, 8);
+    // Group and attribute are both 0.
+    var request = arena.allocate(Attribute.SIZE, 8);
+    request.set(JAVA_LONG, Attribute.ADDRESS, offset.address());
+    return processor.tryCall(Ioctl.KVM_GET_DEVICE_ATTR, request) < 0
+        ? OptionalLong.empty()
+        : OptionalLong.of(offset.get(JAVA_LONG, 0));
   }
 
   /// The host's time stamp counter, or 0 if KVM does not tell it.

@@ -15,8 +15,6 @@ final class RunArea {
   // KVM_EXIT_*.
   static final int EXIT_UNKNOWN = 0;
   static final int EXIT_IO = 2;
-  static final int EXIT_DEBUG = 4;
-  static final int EXIT_HLT = 5;
   static final int EXIT_MMIO = 6;
   static final int EXIT_IRQ_WINDOW_OPEN = 7;
   static final int EXIT_SHUTDOWN = 8;

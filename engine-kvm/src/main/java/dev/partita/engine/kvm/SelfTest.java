@@ -149,11 +149,15 @@ public final class SelfTest {
   private Result judge() {
     var stop = shutdown;
     if (stop != null) {
+      var what =
+          stop.reason() == Intercept.Shutdown.Reason.UNSUPPORTED
+              ? "it cannot emulate an instruction"
+              : stop.detail();
       return new Result(
           false,
           withModules(
-              "/dev/kvm is there but cannot run an ordinary kernel: %s, in %s mode"
-                  .formatted(stop.detail(), stop.state().rip() >= USER ? "user" : "kernel")));
+              "/dev/kvm is there but cannot run an ordinary kernel: %s in %s mode"
+                  .formatted(what, stop.state().rip() >= USER ? "user" : "kernel")));
     }
     if (best == Long.MAX_VALUE) {
       return new Result(

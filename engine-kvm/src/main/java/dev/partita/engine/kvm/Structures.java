@@ -298,4 +298,14 @@ final class Structures {
 
     private Clock() {}
   }
+
+  /// `struct kvm_device_attr`.
+  static final class Attribute {
+    static final int GROUP = 4;
+    static final int NUMBER = 8;
+    static final int ADDRESS = 16;
+    static final int SIZE = 24;
+
+    private Attribute() {}
+  }
 }

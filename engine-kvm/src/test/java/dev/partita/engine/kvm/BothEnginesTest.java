@@ -507,6 +507,22 @@ class BothEnginesTest {
     }
   }
 
+  @Test
+  void anotherThreadReadsTheTimeStampCounterWhileTheGuestRuns() throws Exception {
+    try (var machine = new TestMachine(engine)) {
+      var about = new CountDownLatch(1);
+      machine.hook = (_, _) -> about.countDown();
+      machine.longMode("E660 EBFE");
+      long before = machine.processor().readTsc();
+      var runner = machine.start(machine.processor());
+      assertThat(about.await(10, TimeUnit.SECONDS)).isTrue();
+      long during = machine.processor().readTsc();
+      machine.processor().cancel();
+      runner.join();
+      assertThat(during).isBetween(before, machine.processor().readTsc());
+    }
+  }
+
   // ---- State
 
   @Test

@@ -256,6 +256,15 @@ class StructuresTest {
     clock.at("flags", Structures.Clock.FLAGS);
     clock.at("host_tsc", Structures.Clock.HOST_TSC);
 
+    var attribute = new Structure(all, "struct kvm_device_attr");
+    attribute.size(Structures.Attribute.SIZE);
+    attribute.at("group", Structures.Attribute.GROUP);
+    attribute.at("attr", Structures.Attribute.NUMBER);
+    attribute.at("addr", Structures.Attribute.ADDRESS);
+    // Both 0: group and attribute of the offset of the time stamp counter.
+    all.put("KVM_VCPU_TSC_CTRL", 0L);
+    all.put("KVM_VCPU_TSC_OFFSET", 0L);
+
     new Structure(all, "struct kvm_xsave").size(Structures.XSAVE_SIZE);
     new Structure(all, "struct kvm_lapic_state").size(0x400);
   }
