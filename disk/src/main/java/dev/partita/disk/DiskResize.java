@@ -55,7 +55,7 @@ public final class DiskResize {
         disk.format() == DiskFormat.VHD ? "2040 GiB" : "64 TiB");
     if (size < disk.size() && !shrink) {
       throw new DiskException(
-          "%s: has %d bytes now; making it smaller loses what is beyond, and must be asked for"
+          "%s: has %d bytes now; making it smaller loses what is beyond, and must be asked for (--shrink)"
               .formatted(disk.name(), disk.size()));
     }
     if (size == disk.size()) {

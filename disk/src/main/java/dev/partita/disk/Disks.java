@@ -28,7 +28,8 @@ public final class Disks {
       case "raw", "img", "iso", "bin" -> DiskFormat.RAW;
       default ->
           throw new DiskException(
-              path + ": its name does not tell its format; give it: raw, vhd or vhdx");
+              path
+                  + ": its name does not tell its format; give it with --format: raw, vhd or vhdx");
     };
   }
 
