@@ -554,14 +554,7 @@ final class Mmu {
   /// See {@link Cpu#compareExchange}.
   long compareExchange(long address, int size, long expected, long value) {
     if ((address & 0xFFF) + size > 4096) {
-      probeWrite(address, size);
-      try (var ignored = partition.rendezvous().exclusive(c.owner)) {
-        long old = loadCrossing(address, size);
-        if (old == expected) {
-          storeCrossing(address, size, value);
-        }
-        return old;
-      }
+      return compareExchangeCrossing(address, size, expected, value);
     }
     int slot = Tlb.slot(address);
     if (c.writeTlb[slot] == (address & Tlb.PAGE_MASK)) {
@@ -581,6 +574,39 @@ final class Mmu {
     aboutToWrite(physical, size);
     long old = compareExchangeRam(host + offset, size, expected, value);
     code.wrote(offset, size);
+    return old;
+  }
+
+  private long compareExchangeCrossing(long address, int size, long expected, long value) {
+    probeWrite(address, size);
+    int first = 4096 - (int) (address & 0xFFF);
+    long low;
+    long high;
+    try (var ignored = partition.rendezvous().exclusive(c.owner)) {
+      // Looked up here: it may have changed while the others were brought to a stand.
+      low = translate(address, WRITE);
+      high = translate(nextPage(address), WRITE);
+      if (memory.offset(low) >= 0 && memory.offset(high) >= 0) {
+        return exchangeParts(low, high, first, size, expected, value);
+      }
+    }
+    // A device: no other processor is kept out. Its handler must not run while all stand still.
+    return exchangeParts(low, high, first, size, expected, value);
+  }
+
+  /// Compares and exchanges in two pieces of guest-physical memory.
+  ///
+  /// @param first bytes in the first piece
+  private long exchangeParts(long low, long high, int first, int size, long expected, long value) {
+    long old = 0;
+    for (int i = 0; i < size; i++) {
+      old |= loadPhysical(i < first ? low + i : high + i - first, 1) << 8 * i;
+    }
+    if (old == expected) {
+      for (int i = 0; i < size; i++) {
+        storePhysical(i < first ? low + i : high + i - first, 1, value >>> 8 * i);
+      }
+    }
     return old;
   }
 
@@ -639,15 +665,39 @@ final class Mmu {
   boolean compareExchange128(long address, long expectLow, long expectHigh, long low, long high) {
     probeWrite(address, 8);
     probeWrite(address + 8, 8);
+    long physical;
     try (var ignored = partition.rendezvous().exclusive(c.owner)) {
-      oldLow = c.load64(address);
-      oldHigh = c.load64(address + 8);
-      if (oldLow != expectLow || oldHigh != expectHigh) {
-        return false;
+      // Looked up here: it may have changed while the others were brought to a stand.
+      int slot = Tlb.slot(address);
+      if (c.writeTlb[slot] == (address & Tlb.PAGE_MASK)) {
+        long at = address + c.writeTlb[slot + 1];
+        oldLow = Raw.getLong(at);
+        oldHigh = Raw.getLong(at + 8);
+        if (oldLow != expectLow || oldHigh != expectHigh) {
+          return false;
+        }
+        Raw.setLong(at, low);
+        Raw.setLong(at + 8, high);
+        return true;
       }
-      c.store64(address, low);
-      c.store64(address + 8, high);
-      return true;
+      physical = translate(address, WRITE);
+      if (memory.offset(physical) >= 0) {
+        return exchangePhysical(physical, expectLow, expectHigh, low, high);
+      }
     }
+    // A device, as in compareExchangeCrossing.
+    return exchangePhysical(physical, expectLow, expectHigh, low, high);
+  }
+
+  private boolean exchangePhysical(
+      long physical, long expectLow, long expectHigh, long low, long high) {
+    oldLow = loadPhysical(physical, 8);
+    oldHigh = loadPhysical(physical + 8, 8);
+    if (oldLow != expectLow || oldHigh != expectHigh) {
+      return false;
+    }
+    storePhysical(physical, 8, low);
+    storePhysical(physical + 8, 8, high);
+    return true;
   }
 }

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Locked instructions of two processors at once lose nothing, wherever the operand lies.
 class LockedOperationTest {
@@ -103,5 +105,26 @@ class LockedOperationTest {
     assertThat(memory.readInt(0x9044)).isEqualTo(all);
     assertThat(memory.readLong(0x9050)).isEqualTo(0xFFFF_FF00L + all);
     assertThat(memory.readInt(0x9064)).isEqualTo(all);
+  }
+
+  /// With more than one processor, a locked access to a device must not wait for its own lock.
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "F0 01 04 25 FE 6F 00 00", // LOCK ADD across the edge of RAM
+        "F0 48 0F C7 0C 25 00 70 00 00", // LOCK CMPXCHG16B on a device
+        "F0 0F C7 0C 25 FC 6F 00 00" // LOCK CMPXCHG8B across
+      })
+  @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void lockedAccessToADeviceEnds(String code) {
+    try (var guest = new Guest(2)) {
+      guest.longMode();
+      // The page after 0x6000 is a device's.
+      guest.memory.writeLong(Guest.PT + 8 * 7, 0x1000_0000L | 3);
+      guest.code(Guest.CODE, code + "F4");
+      guest.run();
+      assertThat(guest.cpu().rip).isEqualTo(Guest.CODE + code.replace(" ", "").length() / 2 + 1);
+      assertThat(guest.accesses).isNotEmpty();
+    }
   }
 }

@@ -42,7 +42,7 @@ final class X87States {
   static MachineState random(RandomGenerator random, boolean unmasked) {
     var s = MachineState.random(random);
     int masks = unmasked ? random.nextInt(64) : 0x3F;
-    int precision = new int[] {0, 2, 3, 3}[random.nextInt(4)];
+    int precision = new int[] {0, 1, 2, 3, 3}[random.nextInt(5)];
     s.setControlWord(masks | 0x40 | precision << 8 | random.nextInt(4) << 10);
     int codes = random.nextInt() & (X87.C0 | X87.C1 | X87.C2 | X87.C3);
     int sticky = random.nextInt(3) == 0 ? random.nextInt() & 0x7F & (masks | 0x40) : 0;
