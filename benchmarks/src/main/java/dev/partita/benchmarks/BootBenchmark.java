@@ -19,6 +19,16 @@ import picocli.CommandLine.Option;
 
 /// Boots the same kernel and initial RAM disk under Partita and under QEMU's TCG in turn, to a
 /// script that prints a marker and powers off.
+///
+/// Linux 6.1.0-56-cloud-amd64, 1 processor, 512 MiB, interpreter, QEMU 7.2, 2 shared cores, JDK
+/// 25.0.3, median of 3 (2026-11-22):
+///
+/// |                              | Partita | QEMU TCG | Partita / QEMU |
+/// |------------------------------|---------|----------|----------------|
+/// | kernel entry to init         |  2.86 s |   1.65 s |           1.73 |
+/// | start to init                |  4.06 s |   2.16 s |           1.88 |
+/// | whole process                |  4.47 s |   2.19 s |           2.04 |
+/// | resident at init (with RAM)  | 208 MiB |  254 MiB |                |
 @Command(
     name = "boot",
     description = {
