@@ -58,6 +58,7 @@ final class VirtualMachine implements Machine {
   private final GuestMemory memory;
   private final Partition partition;
   private final Motherboard board;
+  private final Enlightenment enlightenment;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -97,7 +98,7 @@ final class VirtualMachine implements Machine {
           new Motherboard(
               partition, MotherboardConfiguration.withConsole(console::transmit), new Power());
       load(kernel);
-      var enlightenment =
+      enlightenment =
           new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
@@ -272,6 +273,7 @@ final class VirtualMachine implements Machine {
     } else {
       last = count(0, 0);
     }
+    enlightenment.close();
     partition.close();
     time.close();
     if (stopped) {
