@@ -26,8 +26,12 @@ class ArchitectureTest {
     MAY_KNOW.put("engine.software", List.of("hypervisor"));
     MAY_KNOW.put("chipset", List.of("hypervisor"));
     MAY_KNOW.put("enlightenment", List.of("hypervisor"));
+    MAY_KNOW.put("vmbus", List.of("hypervisor", "enlightenment"));
+    MAY_KNOW.put("synthetic", List.of("hypervisor", "vmbus"));
     MAY_KNOW.put("image", List.of());
-    MAY_KNOW.put("worker", List.of("hypervisor", "engine.software", "chipset", "enlightenment"));
+    MAY_KNOW.put(
+        "worker",
+        List.of("hypervisor", "engine.software", "chipset", "enlightenment", "vmbus", "synthetic"));
     MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image"));
     MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "cli"));
   }
