@@ -7,6 +7,8 @@ module dev.partita.worker {
   requires dev.partita.engine.software;
   requires dev.partita.chipset;
   requires dev.partita.enlightenment;
+  requires dev.partita.vmbus;
+  requires dev.partita.synthetic;
 
   exports dev.partita.worker;
 }

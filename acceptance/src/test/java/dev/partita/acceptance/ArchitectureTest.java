@@ -27,11 +27,21 @@ class ArchitectureTest {
     MAY_KNOW.put("engine.kvm", List.of("hypervisor"));
     MAY_KNOW.put("chipset", List.of("hypervisor"));
     MAY_KNOW.put("enlightenment", List.of("hypervisor"));
+    MAY_KNOW.put("vmbus", List.of("hypervisor", "enlightenment"));
     MAY_KNOW.put("disk", List.of());
-    MAY_KNOW.put("image", List.of());
+    MAY_KNOW.put("synthetic", List.of("hypervisor", "vmbus", "disk"));
+    MAY_KNOW.put("image", List.of("disk"));
     MAY_KNOW.put(
         "worker",
-        List.of("hypervisor", "engine.software", "engine.kvm", "chipset", "enlightenment"));
+        List.of(
+            "hypervisor",
+            "engine.software",
+            "engine.kvm",
+            "chipset",
+            "enlightenment",
+            "vmbus",
+            "disk",
+            "synthetic"));
     MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk"));
     MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "cli"));
   }

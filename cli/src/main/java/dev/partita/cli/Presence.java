@@ -66,7 +66,7 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
 
   @Override
   public String status() {
-    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%n"
+    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%nheartbeat=%s%n"
         .formatted(
             settings.name(),
             ProcessHandle.current().pid(),
@@ -74,12 +74,18 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
             settings.memory(),
             settings.engine(),
             settings.kernel(),
-            started);
+            started,
+            worker.heartbeat());
   }
 
   @Override
   public void stop() {
     worker.stop(StopReason.OPERATOR);
+  }
+
+  @Override
+  public boolean shutDown() {
+    return worker.askToPowerOff();
   }
 
   @Override

@@ -18,7 +18,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// What a guest may use is what the partition's CPUID table offers; everything else is refused
 /// with a general-protection fault. Intercepts may come from all processors at the same time;
 /// state is saved and restored only while none runs.
-public final class Enlightenment {
+public final class Enlightenment implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Enlightenment.class.getName());
 
   private static final long ENABLE = 1;
@@ -37,8 +37,11 @@ public final class Enlightenment {
   private final long apicFrequency;
   private final GuestCrash.Listener crashListener;
   private final int privileges;
+  private final int communication;
   private final int features;
   private final ReferenceTime time;
+  private final Synic synic;
+  private final Hypercalls hypercalls;
 
   private final ReentrantLock lock = new ReentrantLock();
   // Guarded by the lock.
@@ -63,10 +66,18 @@ public final class Enlightenment {
     this.crashListener = crashListener;
     var offered = configuration.cpuid().find(HypervisorLeaves.FEATURES, 0);
     this.privileges = offered == null ? 0 : offered.eax();
+    this.communication = offered == null ? 0 : offered.ebx();
     this.features = offered == null ? 0 : offered.edx();
     this.overlays = new OverlayPages(memory);
     this.time = new ReferenceTime(configuration.tscFrequency(), readTsc());
     this.vpAssistPages = new long[configuration.processorCount()];
+    this.synic = new Synic(partition, time);
+    this.hypercalls = new Hypercalls(memory, synic, communication);
+  }
+
+  /// Messages and events between host and guest.
+  public Synic synic() {
+    return synic;
   }
 
   /// The leaves to add to the CPUID table of a partition, or to replace in it.
@@ -102,11 +113,25 @@ public final class Enlightenment {
     if (!offered(index)) {
       return true;
     }
+    if (isSource(index)) {
+      read.answer(synic.processor(processor.index()).read(index));
+      return true;
+    }
+    if (isTimer(index)) {
+      read.answer(synic.processor(processor.index()).timers().read(index));
+      return true;
+    }
     switch (index) {
       case SyntheticMsr.VP_INDEX -> read.answer(processor.index());
       case SyntheticMsr.TIME_REF_COUNT -> read.answer(time.at(processor.readTsc()));
       case SyntheticMsr.TSC_FREQUENCY -> read.answer(partition.configuration().tscFrequency());
       case SyntheticMsr.APIC_FREQUENCY -> read.answer(apicFrequency);
+      case SyntheticMsr.SCONTROL,
+          SyntheticMsr.SVERSION,
+          SyntheticMsr.SIEFP,
+          SyntheticMsr.SIMP,
+          SyntheticMsr.EOM ->
+          read.answer(synic.processor(processor.index()).read(index));
       // Reading tells what a guest may ask for.
       case SyntheticMsr.CRASH_CTL -> read.answer(CRASH_NOTIFY | CRASH_MESSAGE);
       default -> {
@@ -138,6 +163,19 @@ public final class Enlightenment {
       return false;
     }
     if (!offered(index)) {
+      return true;
+    }
+    // What a processor has of its own needs no lock of the partition's.
+    if (isSource(index) || index >= SyntheticMsr.SCONTROL && index <= SyntheticMsr.EOM) {
+      if (synic.processor(processor.index()).write(index, write.value)) {
+        write.accept();
+      }
+      return true;
+    }
+    if (isTimer(index)) {
+      if (synic.processor(processor.index()).timers().write(index, write.value)) {
+        write.accept();
+      }
       return true;
     }
     GuestCrash crash = null;
@@ -184,7 +222,8 @@ public final class Enlightenment {
   ///
   /// @return whether it was one
   public boolean handlePortWrite(VirtualProcessor processor, Intercept.PortWrite write) {
-    if (write.port != Hypercalls.PORT || write.size != Hypercalls.PORT_SIZE) {
+    if ((write.port != Hypercalls.PORT && write.port != Hypercalls.FAST_SIGNAL_PORT)
+        || write.size != Hypercalls.PORT_SIZE) {
       return false;
     }
     lock.lock();
@@ -198,12 +237,30 @@ public final class Enlightenment {
     if (!Hypercalls.allowed(processor)) {
       return false;
     }
-    Hypercalls.call(processor);
+    if (write.port == Hypercalls.PORT) {
+      hypercalls.call(processor);
+    } else {
+      hypercalls.signalFast(processor);
+    }
     return true;
+  }
+
+  private static boolean isSource(int index) {
+    return index >= SyntheticMsr.SINT0 && index <= SyntheticMsr.SINT15;
+  }
+
+  private static boolean isTimer(int index) {
+    return index >= SyntheticMsr.STIMER0_CONFIG && index <= SyntheticMsr.STIMER3_COUNT;
   }
 
   /// Whether the partition has the privilege or feature a register belongs to.
   private boolean offered(int index) {
+    if (isSource(index)) {
+      return privileged(HypervisorLeaves.ACCESS_SYNIC_REGS);
+    }
+    if (isTimer(index)) {
+      return privileged(HypervisorLeaves.ACCESS_SYNTHETIC_TIMER_REGS);
+    }
     return switch (index) {
       case SyntheticMsr.GUEST_OS_ID, SyntheticMsr.HYPERCALL ->
           privileged(HypervisorLeaves.ACCESS_HYPERCALL_MSRS);
@@ -217,6 +274,12 @@ public final class Enlightenment {
       case SyntheticMsr.TSC_FREQUENCY, SyntheticMsr.APIC_FREQUENCY ->
           privileged(HypervisorLeaves.ACCESS_FREQUENCY_MSRS)
               && (features & HypervisorLeaves.FREQUENCY_MSRS_AVAILABLE) != 0;
+      case SyntheticMsr.SCONTROL,
+          SyntheticMsr.SVERSION,
+          SyntheticMsr.SIEFP,
+          SyntheticMsr.SIMP,
+          SyntheticMsr.EOM ->
+          privileged(HypervisorLeaves.ACCESS_SYNIC_REGS);
       case SyntheticMsr.TSC_INVARIANT_CONTROL ->
           privileged(HypervisorLeaves.ACCESS_TSC_INVARIANT_CONTROLS);
       default ->
@@ -359,6 +422,9 @@ public final class Enlightenment {
   /// Back to the state of a partition just made, but for the reference time, which goes on. No
   /// processor may run.
   public void reset() {
+    for (int i = 0; i < vpAssistPages.length; i++) {
+      synic.processor(i).reset();
+    }
     lock.lock();
     try {
       overlays.remove(OverlayPages.Kind.HYPERCALL);
@@ -375,6 +441,15 @@ public final class Enlightenment {
     }
   }
 
+  /// No synthetic timer expires any more. Idempotent; to be called before the partition's memory is
+  /// closed.
+  @Override
+  public void close() {
+    for (int i = 0; i < vpAssistPages.length; i++) {
+      synic.processor(i).timers().close();
+    }
+  }
+
   /// All state. No processor may run.
   public EnlightenmentState state() {
     lock.lock();
@@ -386,8 +461,9 @@ public final class Enlightenment {
         parameters.add(parameter);
       }
       var processors = new ArrayList<EnlightenmentState.Processor>();
-      for (long page : vpAssistPages) {
-        processors.add(new EnlightenmentState.Processor(page));
+      for (int i = 0; i < vpAssistPages.length; i++) {
+        processors.add(
+            new EnlightenmentState.Processor(vpAssistPages[i], synic.processor(i).state()));
       }
       return new EnlightenmentState(
           guestOsId,
@@ -423,6 +499,9 @@ public final class Enlightenment {
           "saved state of %d processors, but the partition has %d"
               .formatted(state.processors().size(), vpAssistPages.length));
     }
+    for (int i = 0; i < vpAssistPages.length; i++) {
+      synic.processor(i).check(state.processors().get(i).synic());
+    }
     lock.lock();
     try {
       overlays.restore(
@@ -453,6 +532,9 @@ public final class Enlightenment {
       showReferenceTime();
     } finally {
       lock.unlock();
+    }
+    for (int i = 0; i < vpAssistPages.length; i++) {
+      synic.processor(i).restore(state.processors().get(i).synic());
     }
   }
 }

@@ -52,5 +52,6 @@ public record EnlightenmentState(
   /// What each virtual processor has of its own.
   ///
   /// @param vpAssistPage HV_X64_MSR_VP_ASSIST_PAGE
-  public record Processor(long vpAssistPage) {}
+  /// @param synic synthetic interrupt controller and timers
+  public record Processor(long vpAssistPage, SynicState synic) {}
 }

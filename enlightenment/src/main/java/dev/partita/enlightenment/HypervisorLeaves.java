@@ -11,6 +11,8 @@ final class HypervisorLeaves {
 
   // 0x40000003 EAX: the low half of HV_PARTITION_PRIVILEGE_MASK.
   static final int ACCESS_PARTITION_REFERENCE_COUNTER = 1 << 1;
+  static final int ACCESS_SYNIC_REGS = 1 << 2;
+  static final int ACCESS_SYNTHETIC_TIMER_REGS = 1 << 3;
   static final int ACCESS_HYPERCALL_MSRS = 1 << 5;
   static final int ACCESS_VP_INDEX = 1 << 6;
   static final int ACCESS_PARTITION_REFERENCE_TSC = 1 << 9;
@@ -20,13 +22,23 @@ final class HypervisorLeaves {
   /// and in Linux, `asm/hyperv-tlfs.h`.
   static final int ACCESS_TSC_INVARIANT_CONTROLS = 1 << 15;
 
+  // 0x40000003 EBX: the high half.
+  static final int POST_MESSAGES = 1 << 4;
+  static final int SIGNAL_EVENTS = 1 << 5;
+
   // 0x40000003 EDX.
   static final int FREQUENCY_MSRS_AVAILABLE = 1 << 8;
   static final int GUEST_CRASH_MSRS_AVAILABLE = 1 << 10;
   static final int HYPERCALL_MSR_LOCK_AVAILABLE = 1 << 18;
 
+  static final int DIRECT_SYNTHETIC_TIMERS = 1 << 19;
+
   /// 0x40000004 EAX: a guest should not watch for late interrupts, for its processors may pause.
   private static final int RELAXED_TIMING = 1 << 5;
+
+  /// 0x40000004 EAX: a guest should end its synthetic interrupts itself. Local APICs of hardware
+  /// cannot do it for them.
+  private static final int DEPRECATING_AUTO_EOI = 1 << 9;
 
   private static final int NEVER_NOTIFY_LONG_SPIN_WAIT = -1;
 
@@ -56,6 +68,8 @@ final class HypervisorLeaves {
     int physicalBits = addressSizes == null ? 0 : addressSizes.eax() & 0x7F;
     int privileges =
         ACCESS_PARTITION_REFERENCE_COUNTER
+            | ACCESS_SYNIC_REGS
+            | ACCESS_SYNTHETIC_TIMER_REGS
             | ACCESS_HYPERCALL_MSRS
             | ACCESS_VP_INDEX
             | ACCESS_PARTITION_REFERENCE_TSC
@@ -77,10 +91,18 @@ final class HypervisorLeaves {
         leaf(
             FEATURES,
             privileges,
+            POST_MESSAGES | SIGNAL_EVENTS,
             0,
-            0,
-            FREQUENCY_MSRS_AVAILABLE | GUEST_CRASH_MSRS_AVAILABLE | HYPERCALL_MSR_LOCK_AVAILABLE),
-        leaf(0x4000_0004, RELAXED_TIMING, NEVER_NOTIFY_LONG_SPIN_WAIT, physicalBits, 0),
+            FREQUENCY_MSRS_AVAILABLE
+                | GUEST_CRASH_MSRS_AVAILABLE
+                | HYPERCALL_MSR_LOCK_AVAILABLE
+                | DIRECT_SYNTHETIC_TIMERS),
+        leaf(
+            0x4000_0004,
+            RELAXED_TIMING | DEPRECATING_AUTO_EOI,
+            NEVER_NOTIFY_LONG_SPIN_WAIT,
+            physicalBits,
+            0),
         leaf(0x4000_0005, processorCount, processorCount, 0, 0),
         // No hardware feature is in use that a guest should know of.
         leaf(0x4000_0006, 0, 0, 0, 0));

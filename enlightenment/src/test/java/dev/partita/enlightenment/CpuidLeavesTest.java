@@ -62,15 +62,21 @@ class CpuidLeavesTest {
 
   @Test
   void privilegesAreThoseImplemented() {
-    // Bits 1, 5, 6, 9, 11 and 15 of HV_PARTITION_PRIVILEGE_MASK.
-    assertThat(leaf(table(true), 0x4000_0003).eax()).isEqualTo(0x8A62);
-    assertThat(leaf(table(true), 0x4000_0003).ebx()).isZero();
-    assertThat(leaf(table(true), 0x4000_0003).edx()).isEqualTo(1 << 8 | 1 << 10 | 1 << 18);
+    // Bits 1, 2, 3, 5, 6, 9, 11 and 15 of HV_PARTITION_PRIVILEGE_MASK; 36 and 37.
+    assertThat(leaf(table(true), 0x4000_0003).eax()).isEqualTo(0x8A6E);
+    assertThat(leaf(table(true), 0x4000_0003).ebx()).isEqualTo(0x30);
+    assertThat(leaf(table(true), 0x4000_0003).edx())
+        .isEqualTo(1 << 8 | 1 << 10 | 1 << 18 | 1 << 19);
+  }
+
+  @Test
+  void automaticEoiIsAdvisedAgainst() {
+    assertThat(leaf(table(true), 0x4000_0004).eax() & 1 << 9).isNotZero();
   }
 
   @Test
   void controlOfTheInvariantTscIsOfferedOnlyIfThereIsOne() {
-    assertThat(leaf(table(false), 0x4000_0003).eax()).isEqualTo(0x0A62);
+    assertThat(leaf(table(false), 0x4000_0003).eax()).isEqualTo(0x0A6E);
   }
 
   @Test

@@ -7,6 +7,7 @@ import dev.partita.hypervisor.Intercept;
 import dev.partita.hypervisor.ManualTimeSource;
 import dev.partita.hypervisor.Partition;
 import dev.partita.hypervisor.PartitionConfiguration;
+import dev.partita.hypervisor.ProcessorState;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +21,7 @@ final class Guest implements Partition {
   final ManualTimeSource time = new ManualTimeSource(0);
   final List<GuestProcessor> processors = new ArrayList<>();
   final List<GuestCrash> crashes = new ArrayList<>();
+  final List<Interrupt> interrupts = new ArrayList<>();
   final PartitionConfiguration configuration;
   Enlightenment enlightenment;
 
@@ -107,7 +109,34 @@ final class Guest implements Partition {
 
   @Override
   public void signalMsi(long address, int data) {
-    throw new UnsupportedOperationException();
+    interrupts.add(new Interrupt(address, data));
+  }
+
+  /// Takes what has been raised since the last call.
+  List<Interrupt> takeInterrupts() {
+    var taken = List.copyOf(interrupts);
+    interrupts.clear();
+    return taken;
+  }
+
+  /// A message-signalled interrupt.
+  record Interrupt(long address, int data) {
+    /// A fixed, edge-triggered interrupt of one processor.
+    static Interrupt of(int processor, int vector) {
+      return new Interrupt(0xFEE0_0000L + processor * 0x1000L, vector);
+    }
+  }
+
+  /// A hypercall as 64-bit code makes it through the page.
+  long hypercall(long control, long input) {
+    var general = processors.getFirst().general;
+    general[ProcessorState.RCX] = control;
+    general[ProcessorState.RDX] = input;
+    general[ProcessorState.RAX] = -1;
+    if (!out(0xE0, 4)) {
+      throw new AssertionError("no hypercall page");
+    }
+    return general[ProcessorState.RAX];
   }
 
   @Override

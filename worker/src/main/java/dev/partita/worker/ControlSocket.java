@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// |---|---|
 /// | `status` | lines `key=value`, then the end |
 /// | `stop` | `ok`, then the partition ends as by its quit key |
+/// | `shutdown` | `ok` if the guest is asked to power off, or `error` and why it cannot be asked |
 /// | `console` | `ok`, then the console line both ways, taken from its former holder |
 /// | `wait` | when the partition has ended: `exit CODE`, and further lines for the operator |
 ///
@@ -43,6 +44,11 @@ public final class ControlSocket implements AutoCloseable {
 
     /// Ends the partition; returns at once.
     void stop();
+
+    /// Asks the guest to power off in good order; returns at once.
+    ///
+    /// @return false if it cannot be asked
+    boolean shutDown();
 
     Console console();
 
@@ -101,6 +107,10 @@ public final class ControlSocket implements AutoCloseable {
           say(client, "ok\n");
           target.stop();
         }
+        case "shutdown" ->
+            say(
+                client,
+                target.shutDown() ? "ok\n" : "error the guest has no shutdown service running\n");
         case "console" -> serveConsole(client);
         case "wait" -> say(client, target.awaitEnd());
         default -> say(client, "error unknown request\n");

@@ -2,6 +2,7 @@ package dev.partita.worker;
 
 import dev.partita.chipset.Motherboard;
 import dev.partita.chipset.MotherboardConfiguration;
+import dev.partita.chipset.acpi.MmioWindow;
 import dev.partita.chipset.apic.LocalApics;
 import dev.partita.chipset.boot.BootException;
 import dev.partita.chipset.boot.BootOptions;
@@ -20,6 +21,10 @@ import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
+import dev.partita.synthetic.integration.GuestShutdown;
+import dev.partita.synthetic.integration.Heartbeat;
+import dev.partita.synthetic.integration.TimeSynchronization;
+import dev.partita.vmbus.Vmbus;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -55,6 +60,10 @@ final class VirtualMachine implements Machine {
   private final GuestMemory memory;
   private final Partition partition;
   private final Motherboard board;
+  private final Enlightenment enlightenment;
+  private final Vmbus bus;
+  private final Heartbeat heartbeat;
+  private final GuestShutdown shutdown;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -92,11 +101,19 @@ final class VirtualMachine implements Machine {
       partition = made;
       board =
           new Motherboard(
-              partition, MotherboardConfiguration.withConsole(console::transmit), new Power());
+              partition,
+              new MotherboardConfiguration(
+                  Map.of(SerialPort.COM1, console::transmit), List.of(MmioWindow.LOW), true),
+              new Power());
       load(kernel);
       kernel = null;
-      var enlightenment =
-          new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      bus = Vmbus.connect(memory, enlightenment.synic());
+      heartbeat = new Heartbeat(time);
+      shutdown = new GuestShutdown(time);
+      bus.attach(heartbeat);
+      bus.attach(shutdown);
+      bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
       // The kernel's file and what it was unpacked to are garbage now, ten times what lives: given
@@ -227,6 +244,16 @@ final class VirtualMachine implements Machine {
   }
 
   @Override
+  public boolean askToPowerOff() {
+    return shutdown.ask(GuestShutdown.Kind.POWER_OFF, false);
+  }
+
+  @Override
+  public String heartbeat() {
+    return heartbeat.status().name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  @Override
   public Statistics statistics() {
     var ended = last;
     return ended != null ? ended : count(0, 0);
@@ -273,6 +300,8 @@ final class VirtualMachine implements Machine {
     } else {
       last = count(0, 0);
     }
+    bus.close();
+    enlightenment.close();
     partition.close();
     time.close();
     if (stopped) {

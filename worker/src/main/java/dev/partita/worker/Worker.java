@@ -96,6 +96,22 @@ public final class Worker {
     }
   }
 
+  /// Asks the guest's system to power off in good order; returns at once. Any thread.
+  ///
+  /// @return false if it cannot be asked now: its driver for that is not there
+  public boolean askToPowerOff() {
+    synchronized (lock) {
+      return machine != null && machine.askToPowerOff();
+    }
+  }
+
+  /// Whether the guest answers: `ok`, `lost`, or `no-contact` without its driver. Any thread.
+  public String heartbeat() {
+    synchronized (lock) {
+      return machine == null ? "no-contact" : machine.heartbeat();
+    }
+  }
+
   /// What it has cost so far. Any thread.
   public Statistics statistics() {
     synchronized (lock) {

@@ -18,6 +18,7 @@ class ControlSocketTest {
   private final Console console = new Console();
   private final CompletableFuture<Boolean> stopped = new CompletableFuture<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
+  private boolean canShutDown;
   private Path path = Path.of("");
   private AutoCloseable socket = () -> {};
 
@@ -36,6 +37,11 @@ class ControlSocketTest {
               @Override
               public void stop() {
                 stopped.complete(true);
+              }
+
+              @Override
+              public boolean shutDown() {
+                return canShutDown;
               }
 
               @Override
@@ -70,6 +76,18 @@ class ControlSocketTest {
       assertThat(client.firstLine()).isEqualTo("ok");
     }
     assertThat(stopped.get()).isTrue();
+  }
+
+  @Test
+  void shutdownTellsWhetherTheGuestCouldBeAsked() throws Exception {
+    try (var client = new ControlClient(path, "shutdown")) {
+      assertThat(client.answer()).startsWith("error ").contains("shutdown service");
+    }
+    canShutDown = true;
+    try (var client = new ControlClient(path, "shutdown")) {
+      assertThat(client.answer()).isEqualTo("ok\n");
+    }
+    assertThat(stopped).isNotDone();
   }
 
   @Test

@@ -42,6 +42,16 @@ class WorkerTest {
     }
 
     @Override
+    public boolean askToPowerOff() {
+      return started;
+    }
+
+    @Override
+    public String heartbeat() {
+      return "ok";
+    }
+
+    @Override
     public Statistics statistics() {
       return new Statistics(1000, 10, Map.of("port-read", 2L), 5, 6);
     }
@@ -69,6 +79,26 @@ class WorkerTest {
 
   private void assertAllClosed(int count) {
     assertThat(made).hasSize(count).allMatch(machine -> machine.closed);
+  }
+
+  @Test
+  void guestIsAskedToPowerOffWhileItsMachineLives() throws Exception {
+    var workers = new ArrayList<Worker>();
+    var answers = new ArrayList<Boolean>();
+    var worker =
+        worker(
+            true,
+            List.of(
+                events -> {
+                  answers.add(workers.getFirst().askToPowerOff());
+                  events.poweredOff();
+                }));
+    workers.add(worker);
+    assertThat(worker.askToPowerOff()).as("not begun").isFalse();
+    assertThat(worker.heartbeat()).isEqualTo("no-contact");
+    worker.run();
+    assertThat(answers).containsExactly(true);
+    assertThat(worker.askToPowerOff()).as("ended").isFalse();
   }
 
   @Test

@@ -1,0 +1,9 @@
+/// The synthetic devices: what a guest finds on its VMBus.
+@org.jspecify.annotations.NullMarked
+module dev.partita.synthetic {
+  requires static org.jspecify;
+  requires transitive dev.partita.hypervisor;
+  requires transitive dev.partita.vmbus;
+
+  exports dev.partita.synthetic.integration;
+}

@@ -1,0 +1,723 @@
+package dev.partita.vmbus;
+
+import dev.partita.vmbus.VmbusServerState.Closing;
+import dev.partita.vmbus.VmbusServerState.Contact;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.LongPredicate;
+import org.jspecify.annotations.Nullable;
+
+/// The control plane: what a guest says on the bus, and what is to be done about it. A state
+/// machine without thread, time or I/O; not thread-safe.
+///
+/// A contact (INITIATE_CONTACT) is possible at any time and ends the one before: after firmware
+/// comes the operating system, and after a crash the next kernel. All channels of the old contact
+/// are closed before the new one is answered, so that no device writes into memory that has another
+/// use by then. In the same way GPADL_TORNDOWN and UNLOAD_RESPONSE wait until the devices concerned
+/// have let go.
+///
+/// Every message that a guest waits for is answered, if only with a failure: Linux waits without
+/// limit. What nobody waits for and is wrong is ignored, and counted.
+///
+/// What a guest may make the host keep is bounded: {@link #MOST_GPADL_PAGES}, at most {@link
+/// #MOST_CHANNELS} channels, and for each channel one opening in force and one to come.
+final class VmbusServer {
+  /// Relids are 1 to this: one event flag each.
+  static final int MOST_CHANNELS = 2047;
+
+  /// Pages in all GPADLs together: 1 GiB of buffers.
+  static final int MOST_GPADL_PAGES = 1 << 18;
+
+  /// What a GPADL costs besides its pages, in the same coin.
+  private static final int GPADL_COST = 8;
+
+  private static final int DEFAULT_SOURCE = 2;
+  private static final int SOURCES = 16;
+  private static final int NO_INTERRUPTS = -1;
+
+  private final int processorCount;
+  private final LongPredicate isRam;
+  private final Map<Integer, Entry> channels = new TreeMap<>();
+  private final Map<Integer, Entry> byRelid = new HashMap<>();
+  private final Map<Integer, PartialGpadl> partialGpadls = new LinkedHashMap<>();
+  private List<VmbusAction> actions = new ArrayList<>();
+  private @Nullable Contact contact;
+  private boolean offersRequested;
+  private @Nullable Closing closing;
+  private int nextNumber;
+  private int gpadlCost;
+  private long ignored;
+
+  /// @param processorCount virtual processors of the partition
+  /// @param isRam whether a page frame number is RAM
+  VmbusServer(int processorCount, LongPredicate isRam) {
+    this.processorCount = processorCount;
+    this.isRam = isRam;
+  }
+
+  /// A channel that is offered.
+  private static final class Entry {
+    final int number;
+    final Offer offer;
+    int relid;
+    boolean revoked;
+    boolean released;
+    boolean closing;
+    @Nullable Opening opening;
+    @Nullable Opening nextOpening;
+    final Map<Integer, Gpadl> gpadls = new LinkedHashMap<>();
+    final Set<Integer> tearingDown = new LinkedHashSet<>();
+
+    Entry(int number, Offer offer) {
+      this.number = number;
+      this.offer = offer;
+    }
+
+    boolean isClosed() {
+      return opening == null && !closing;
+    }
+  }
+
+  private static final class PartialGpadl {
+    final Entry channel;
+    final int id;
+    final int rangeCount;
+    final ByteBuffer data;
+
+    PartialGpadl(Entry channel, int id, int rangeCount, int size) {
+      this.channel = channel;
+      this.id = id;
+      this.rangeCount = rangeCount;
+      this.data = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    int cost() {
+      return cost(data.capacity());
+    }
+
+    static int cost(int size) {
+      return GPADL_COST + size / Long.BYTES;
+    }
+  }
+
+  private List<VmbusAction> take() {
+    var taken = actions;
+    actions = new ArrayList<>();
+    return taken;
+  }
+
+  private void send(byte[] message) {
+    if (contact != null) {
+      actions.add(new VmbusAction.Send(contact.processor(), contact.source(), message));
+    }
+  }
+
+  /// Messages that made no sense and were ignored.
+  long ignored() {
+    return ignored;
+  }
+
+  /// The contact in force, or null.
+  @Nullable Contact contact() {
+    return contact;
+  }
+
+  /// The GPADL of a channel, or null if it has no such one, or one that is being torn down.
+  ///
+  /// @param channel the offer's number
+  @Nullable Gpadl gpadl(int channel, int id) {
+    var entry = channels.get(channel);
+    return entry == null || entry.tearingDown.contains(id) ? null : entry.gpadls.get(id);
+  }
+
+  // --- the host's side ---
+
+  /// What came of an offer.
+  ///
+  /// @param channel the offer's number, for all further calls
+  record Offered(int channel, List<VmbusAction> actions) {}
+
+  /// Offers a channel.
+  ///
+  /// @throws IllegalStateException if {@link #MOST_CHANNELS} are offered already, or this one is
+  Offered offer(Offer offer) {
+    if (channels.size() >= MOST_CHANNELS) {
+      throw new IllegalStateException("the bus has " + MOST_CHANNELS + " channels already");
+    }
+    for (var entry : channels.values()) {
+      if (!entry.revoked
+          && entry.offer.instanceId().equals(offer.instanceId())
+          && entry.offer.subChannel() == offer.subChannel()) {
+        throw new IllegalStateException(
+            "sub-channel %d of %s is offered already"
+                .formatted(offer.subChannel(), offer.instanceId()));
+      }
+    }
+    var entry = new Entry(nextNumber++, offer);
+    channels.put(entry.number, entry);
+    if (offersRequested) {
+      sendOffer(entry);
+    }
+    return new Offered(entry.number, take());
+  }
+
+  private void sendOffer(Entry entry) {
+    int relid = 1;
+    while (byRelid.containsKey(relid)) {
+      relid++;
+    }
+    entry.relid = relid;
+    byRelid.put(relid, entry);
+    send(VmbusMessages.offer(relid, entry.offer));
+  }
+
+  /// Takes an offer back, as when a device is pulled out.
+  List<VmbusAction> revoke(int channel) {
+    var entry = channels.get(channel);
+    if (entry == null || entry.revoked) {
+      return List.of();
+    }
+    entry.revoked = true;
+    if (entry.relid != 0) {
+      send(VmbusMessages.rescind(entry.relid));
+    } else {
+      entry.released = true;
+    }
+    entry.nextOpening = null;
+    close(entry);
+    removeIfDone(entry);
+    return take();
+  }
+
+  /// The device has let go of all memory of a channel, after {@link VmbusAction.Close}.
+  List<VmbusAction> closed(int channel) {
+    var entry = channels.get(channel);
+    if (entry == null || !entry.closing) {
+      return List.of();
+    }
+    entry.closing = false;
+    for (int gpadl : List.copyOf(entry.tearingDown)) {
+      finishTearDown(entry, gpadl);
+    }
+    removeIfDone(entry);
+    var next = entry.nextOpening;
+    if (next != null) {
+      entry.nextOpening = null;
+      finishOpen(entry, next);
+    }
+    finishReset();
+    return take();
+  }
+
+  /// The device has let go of a GPADL's memory, after {@link VmbusAction.TearDown}.
+  List<VmbusAction> tornDown(int channel, int gpadl) {
+    var entry = channels.get(channel);
+    if (entry != null && entry.tearingDown.contains(gpadl)) {
+      finishTearDown(entry, gpadl);
+    }
+    return take();
+  }
+
+  private void close(Entry entry) {
+    if (entry.opening != null) {
+      entry.opening = null;
+      entry.closing = true;
+      actions.add(new VmbusAction.Close(entry.number));
+    }
+  }
+
+  private void removeIfDone(Entry entry) {
+    if (entry.revoked && entry.released && entry.isClosed()) {
+      forgetGpadls(entry);
+      channels.remove(entry.number);
+      if (entry.relid != 0) {
+        byRelid.remove(entry.relid);
+      }
+    }
+  }
+
+  private void forgetGpadls(Entry entry) {
+    for (var gpadl : entry.gpadls.values()) {
+      gpadlCost -= cost(gpadl);
+    }
+    entry.gpadls.clear();
+    entry.tearingDown.clear();
+    partialGpadls
+        .values()
+        .removeIf(
+            partial -> {
+              if (partial.channel == entry) {
+                gpadlCost -= partial.cost();
+                return true;
+              }
+              return false;
+            });
+  }
+
+  private static int cost(Gpadl gpadl) {
+    return GPADL_COST + gpadl.ranges().size() + gpadl.pageCount();
+  }
+
+  // --- the guest's side ---
+
+  /// Whether a message may be taken although the answers to earlier ones have not been fetched.
+  static boolean isUrgent(byte[] message) {
+    if (message.length < MessageType.HEADER_SIZE) {
+      return false;
+    }
+    int number = ByteBuffer.wrap(message).order(ByteOrder.LITTLE_ENDIAN).getInt();
+    return number == MessageType.INITIATE_CONTACT.number || number == MessageType.UNLOAD.number;
+  }
+
+  /// Takes a message from the guest.
+  ///
+  /// @param message any bytes
+  List<VmbusAction> receive(byte[] message) {
+    var in = ByteBuffer.wrap(message).order(ByteOrder.LITTLE_ENDIAN);
+    var type = message.length < MessageType.HEADER_SIZE ? null : MessageType.of(in.getInt());
+    if (type == null || message.length < type.size) {
+      ignored++;
+      return List.of();
+    }
+    in.position(MessageType.HEADER_SIZE);
+    switch (type) {
+      case INITIATE_CONTACT -> initiateContact(in);
+      case UNLOAD -> reset(new Closing(true, contact != null ? contact : lastContact()));
+      default -> {
+        if (contact == null || closing != null) {
+          ignored++;
+        } else {
+          receiveInContact(type, in);
+        }
+      }
+    }
+    return take();
+  }
+
+  private Contact lastContact() {
+    return closing != null ? closing.contact() : new Contact(0, 0, DEFAULT_SOURCE);
+  }
+
+  private void receiveInContact(MessageType type, ByteBuffer in) {
+    switch (type) {
+      case REQUEST_OFFERS -> requestOffers();
+      case OPEN_CHANNEL -> open(in);
+      case CLOSE_CHANNEL -> closeChannel(in.getInt());
+      case GPADL_HEADER -> gpadlHeader(in);
+      case GPADL_BODY -> gpadlBody(in);
+      case GPADL_TEARDOWN -> gpadlTearDown(in.getInt(), in.getInt());
+      case RELID_RELEASED -> relidReleased(in.getInt());
+      case MODIFY_CHANNEL -> modify(in.getInt(), in.getInt());
+      case TL_CONNECT_REQUEST -> {
+        var ids = new byte[32];
+        in.get(ids);
+        send(VmbusMessages.tlConnectResult(ids, VmbusMessages.STATUS_CONNECTION_REFUSED));
+      }
+      default -> ignored++;
+    }
+  }
+
+  private void initiateContact(ByteBuffer in) {
+    int version = in.getInt();
+    int processor = in.getInt();
+    // Before 5.0 this is the address of a page for interrupts that none of these versions uses.
+    int source =
+        Integer.compareUnsigned(version, ProtocolVersion.V5_0) >= 0
+            ? in.get() & 0xFF
+            : DEFAULT_SOURCE;
+    reset(
+        new Closing(
+            false,
+            new Contact(
+                version,
+                processor < 0 || processor >= processorCount ? 0 : processor,
+                source == 0 || source >= SOURCES ? DEFAULT_SOURCE : source)));
+  }
+
+  /// Ends the contact, and answers when all channels are closed. Of several requests before that
+  /// only the last is answered.
+  private void reset(Closing next) {
+    if (contact != null) {
+      actions.add(new VmbusAction.Discard(contact.processor(), contact.source()));
+    }
+    contact = null;
+    offersRequested = false;
+    closing = next;
+    for (var entry : List.copyOf(channels.values())) {
+      entry.nextOpening = null;
+      close(entry);
+      forgetGpadls(entry);
+      entry.relid = 0;
+      entry.released = entry.revoked;
+      removeIfDone(entry);
+    }
+    byRelid.clear();
+    finishReset();
+  }
+
+  private void finishReset() {
+    var done = closing;
+    if (done == null || channels.values().stream().anyMatch(entry -> entry.closing)) {
+      return;
+    }
+    closing = null;
+    contact = done.contact();
+    if (done.unload()) {
+      send(VmbusMessages.unloadResponse());
+      contact = null;
+    } else {
+      boolean supported = ProtocolVersion.supported(done.contact().version());
+      send(VmbusMessages.versionResponse(done.contact().version(), supported));
+      if (!supported) {
+        contact = null;
+      }
+    }
+  }
+
+  private void requestOffers() {
+    if (offersRequested) {
+      ignored++;
+      return;
+    }
+    offersRequested = true;
+    for (var entry : channels.values()) {
+      if (!entry.revoked) {
+        sendOffer(entry);
+      }
+    }
+    send(VmbusMessages.allOffersDelivered());
+  }
+
+  private void open(ByteBuffer in) {
+    int relid = in.getInt();
+    int openId = in.getInt();
+    int gpadlId = in.getInt();
+    int processor = in.getInt();
+    int downstreamPage = in.getInt();
+    var userData = new byte[Offer.USER_DEFINED_SIZE];
+    in.get(userData);
+    var entry = byRelid.get(relid);
+    var gpadl = entry == null ? null : gpadl(entry.number, gpadlId);
+    if (entry == null
+        || gpadl == null
+        || entry.revoked
+        || entry.opening != null
+        || entry.nextOpening != null
+        || !validTarget(processor)
+        || !Opening.possible(gpadl, downstreamPage)) {
+      send(VmbusMessages.openResult(relid, openId, VmbusMessages.STATUS_UNSUCCESSFUL));
+      return;
+    }
+    var opening =
+        new Opening(
+            relid,
+            openId,
+            gpadl,
+            downstreamPage,
+            processor == NO_INTERRUPTS ? Opening.NO_PROCESSOR : processor,
+            userData);
+    if (entry.closing) {
+      entry.nextOpening = opening;
+    } else {
+      finishOpen(entry, opening);
+    }
+  }
+
+  private boolean validTarget(int processor) {
+    return processor == NO_INTERRUPTS || processor >= 0 && processor < processorCount;
+  }
+
+  private void finishOpen(Entry entry, Opening opening) {
+    if (gpadl(entry.number, opening.ring().id()) == null) {
+      // Torn down while it waited.
+      send(
+          VmbusMessages.openResult(
+              opening.relid(), opening.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
+      return;
+    }
+    entry.opening = opening;
+    // First the answer: the guest expects it before the device's first packet.
+    send(VmbusMessages.openResult(opening.relid(), opening.openId(), VmbusMessages.STATUS_SUCCESS));
+    actions.add(new VmbusAction.Open(entry.number, opening));
+  }
+
+  private void closeChannel(int relid) {
+    var entry = byRelid.get(relid);
+    if (entry == null || entry.opening == null && entry.nextOpening == null) {
+      ignored++;
+      return;
+    }
+    var next = entry.nextOpening;
+    if (next != null) {
+      entry.nextOpening = null;
+      send(VmbusMessages.openResult(relid, next.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
+    }
+    close(entry);
+  }
+
+  // --- GPADLs ---
+
+  private void gpadlHeader(ByteBuffer in) {
+    int relid = in.getInt();
+    int id = in.getInt();
+    int size = in.getShort() & 0xFFFF;
+    int rangeCount = in.getShort() & 0xFFFF;
+    var entry = byRelid.get(relid);
+    if (entry == null
+        || entry.revoked
+        || entry.gpadls.containsKey(id)
+        || partialGpadls.containsKey(id)
+        || rangeCount == 0
+        || size < GpaRange.HEADER_SIZE) {
+      send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_UNSUCCESSFUL));
+      return;
+    }
+    if (gpadlCost + PartialGpadl.cost(size) > MOST_GPADL_PAGES) {
+      send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_INSUFFICIENT_RESOURCES));
+      return;
+    }
+    var partial = new PartialGpadl(entry, id, rangeCount, size);
+    gpadlCost += partial.cost();
+    partialGpadls.put(id, partial);
+    addPages(partial, in);
+  }
+
+  private void gpadlBody(ByteBuffer in) {
+    in.getInt(); // its number among the bodies; they come in order
+    var partial = partialGpadls.get(in.getInt());
+    if (partial == null) {
+      ignored++;
+    } else {
+      addPages(partial, in);
+    }
+  }
+
+  private void addPages(PartialGpadl partial, ByteBuffer in) {
+    int length = Math.min(in.remaining(), partial.data.remaining());
+    partial.data.put(in.slice(in.position(), length));
+    if (partial.data.hasRemaining()) {
+      return;
+    }
+    partialGpadls.remove(partial.id);
+    gpadlCost -= partial.cost();
+    var entry = partial.channel;
+    var ranges = GpaRange.parse(partial.data.flip(), partial.rangeCount, isRam);
+    if (ranges.isPresent()) {
+      var gpadl = new Gpadl(partial.id, ranges.get());
+      entry.gpadls.put(gpadl.id(), gpadl);
+      gpadlCost += cost(gpadl);
+    }
+    send(
+        VmbusMessages.gpadlCreated(
+            entry.relid,
+            partial.id,
+            ranges.isPresent() ? VmbusMessages.STATUS_SUCCESS : VmbusMessages.STATUS_UNSUCCESSFUL));
+  }
+
+  private void gpadlTearDown(int relid, int id) {
+    var partial = partialGpadls.remove(id);
+    if (partial != null) {
+      gpadlCost -= partial.cost();
+    }
+    var entry = byRelid.get(relid);
+    if (entry == null || !entry.gpadls.containsKey(id)) {
+      // Nothing is kept, and the guest waits for the answer.
+      send(VmbusMessages.gpadlTorndown(id));
+      return;
+    }
+    if (!entry.tearingDown.add(id)) {
+      ignored++;
+      return;
+    }
+    if (entry.isClosed()) {
+      finishTearDown(entry, id);
+    } else if (entry.opening != null && entry.opening.ring().id() != id) {
+      actions.add(new VmbusAction.TearDown(entry.number, id));
+    }
+    // A ring goes when the channel is closed.
+  }
+
+  private void finishTearDown(Entry entry, int id) {
+    entry.tearingDown.remove(id);
+    var gpadl = entry.gpadls.remove(id);
+    if (gpadl != null) {
+      gpadlCost -= cost(gpadl);
+      send(VmbusMessages.gpadlTorndown(id));
+    }
+  }
+
+  private void relidReleased(int relid) {
+    var entry = byRelid.get(relid);
+    if (entry == null || !entry.isClosed() && !entry.revoked) {
+      ignored++;
+      return;
+    }
+    entry.released = true;
+    if (entry.revoked) {
+      removeIfDone(entry);
+    } else {
+      // Linux gives sub-channels up by itself. They are offered again to its next contact.
+      forgetGpadls(entry);
+      byRelid.remove(relid);
+      entry.relid = 0;
+    }
+  }
+
+  private void modify(int relid, int processor) {
+    var entry = byRelid.get(relid);
+    int status = VmbusMessages.STATUS_UNSUCCESSFUL;
+    if (entry != null && entry.opening != null && validTarget(processor)) {
+      entry.opening = entry.opening.withProcessor(processor);
+      actions.add(new VmbusAction.Retarget(entry.number, processor));
+      status = VmbusMessages.STATUS_SUCCESS;
+    }
+    if (contact != null && contact.version() >= ProtocolVersion.V5_3) {
+      send(VmbusMessages.modifyChannelResponse(relid, status));
+    }
+  }
+
+  // --- saved state ---
+
+  VmbusServerState state() {
+    var saved = new ArrayList<VmbusServerState.Channel>();
+    for (var entry : channels.values()) {
+      saved.add(
+          new VmbusServerState.Channel(
+              entry.offer.instanceId(),
+              entry.offer.subChannel(),
+              entry.relid,
+              entry.revoked,
+              entry.released,
+              entry.closing,
+              entry.opening,
+              entry.nextOpening,
+              List.copyOf(entry.gpadls.values()),
+              List.copyOf(entry.tearingDown)));
+    }
+    var partials = new ArrayList<VmbusServerState.PartialGpadl>();
+    for (var partial : partialGpadls.values()) {
+      var data = new byte[partial.data.position()];
+      partial.data.get(0, data);
+      partials.add(
+          new VmbusServerState.PartialGpadl(
+              partial.id,
+              partial.channel.relid,
+              partial.rangeCount,
+              partial.data.capacity(),
+              data));
+    }
+    return new VmbusServerState(contact, offersRequested, closing, saved, partials);
+  }
+
+  /// Takes a state over, of a bus with the same offers; to be called before anything else than
+  /// {@link #offer}. A channel that the guest knows and that is not offered any more is rescinded.
+  ///
+  /// @return what brings the devices to where they were
+  /// @throws IllegalArgumentException if the state is impossible here
+  List<VmbusAction> restore(VmbusServerState state) {
+    contact = state.contact();
+    offersRequested = state.offersRequested();
+    closing = state.closing();
+    for (var saved : state.channels()) {
+      restoreChannel(saved);
+    }
+    for (var saved : state.partialGpadls()) {
+      var entry = byRelid.get(saved.relid());
+      if (entry == null || saved.data().length >= saved.size() || saved.size() > 0xFFFF) {
+        throw new IllegalArgumentException("saved partial GPADL %d".formatted(saved.id()));
+      }
+      var partial = new PartialGpadl(entry, saved.id(), saved.rangeCount(), saved.size());
+      partial.data.put(saved.data());
+      partialGpadls.put(saved.id(), partial);
+      gpadlCost += partial.cost();
+    }
+    if (offersRequested) {
+      for (var entry : List.copyOf(channels.values())) {
+        if (entry.relid == 0 && !entry.released && !entry.closing) {
+          sendOffer(entry);
+        }
+      }
+    }
+    finishReset();
+    return take();
+  }
+
+  private void restoreChannel(VmbusServerState.Channel saved) {
+    Entry entry = null;
+    for (var candidate : channels.values()) {
+      if (candidate.relid == 0
+          && !candidate.revoked
+          && candidate.offer.instanceId().equals(saved.instanceId())
+          && candidate.offer.subChannel() == saved.subChannel()) {
+        entry = candidate;
+      }
+    }
+    boolean gone = entry == null || saved.revoked();
+    if (entry == null || gone) {
+      // Kept for its relid, and for the messages that are still due.
+      var plain = Offer.plain(saved.instanceId(), saved.instanceId());
+      entry = new Entry(nextNumber++, plain.withSubChannel(saved.subChannel()));
+      channels.put(entry.number, entry);
+    }
+    entry.relid = saved.relid();
+    if (entry.relid < 0
+        || entry.relid > MOST_CHANNELS
+        || entry.relid != 0 && byRelid.putIfAbsent(entry.relid, entry) != null) {
+      throw new IllegalArgumentException("saved relid %d".formatted(entry.relid));
+    }
+    entry.revoked = saved.revoked();
+    entry.released = saved.released();
+    entry.opening = saved.opening();
+    entry.nextOpening = saved.nextOpening();
+    entry.tearingDown.addAll(saved.tearingDown());
+    for (var gpadl : saved.gpadls()) {
+      for (var range : gpadl.ranges()) {
+        for (long page : range.pages()) {
+          if (!isRam.test(page)) {
+            throw new IllegalArgumentException("saved GPADL page 0x%x is not RAM".formatted(page));
+          }
+        }
+      }
+      entry.gpadls.put(gpadl.id(), gpadl);
+      gpadlCost += cost(gpadl);
+    }
+    var opening = entry.opening;
+    if (saved.closing()) {
+      entry.closing = true;
+      actions.add(new VmbusAction.Close(entry.number));
+    } else if (opening != null) {
+      if (gone) {
+        revokeRestored(entry);
+      } else {
+        actions.add(new VmbusAction.Open(entry.number, opening));
+        for (int gpadl : entry.tearingDown) {
+          if (gpadl != opening.ring().id()) {
+            actions.add(new VmbusAction.TearDown(entry.number, gpadl));
+          }
+        }
+      }
+    } else if (gone && !entry.revoked) {
+      revokeRestored(entry);
+    }
+    removeIfDone(entry);
+  }
+
+  private void revokeRestored(Entry entry) {
+    entry.revoked = true;
+    entry.nextOpening = null;
+    if (entry.relid == 0) {
+      entry.released = true;
+    } else {
+      send(VmbusMessages.rescind(entry.relid));
+    }
+    close(entry);
+  }
+}
