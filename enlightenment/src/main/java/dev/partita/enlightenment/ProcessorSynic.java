@@ -63,7 +63,10 @@ final class ProcessorSynic {
   private long messagePage;
   private final long[] sources = new long[Synic.SOURCES];
   private final List<ArrayDeque<SynicState.Message>> queues = new ArrayList<>();
+
+  /// Messages in the queues, other than those of timers.
   private int waiting;
+
   private boolean warnedOfAutoEoi;
 
   ProcessorSynic(
@@ -208,7 +211,9 @@ final class ProcessorSynic {
         return false;
       }
       queues.get(message.source()).add(message);
-      waiting++;
+      if (message.timer() < 0) {
+        waiting++;
+      }
       deliver(message.source());
       return true;
     } finally {
@@ -220,6 +225,15 @@ final class ProcessorSynic {
     lock.lock();
     try {
       return queues.get(source).size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int waiting() {
+    lock.lock();
+    try {
+      return waiting;
     } finally {
       lock.unlock();
     }
@@ -238,10 +252,8 @@ final class ProcessorSynic {
   }
 
   private void deliverAll() {
-    if (waiting > 0) {
-      for (int source = 0; source < Synic.SOURCES; source++) {
-        deliver(source);
-      }
+    for (int source = 0; source < Synic.SOURCES; source++) {
+      deliver(source);
     }
   }
 
@@ -270,10 +282,11 @@ final class ProcessorSynic {
         }
       }
       var message = queue.remove();
-      waiting--;
       var payload = message.payload();
       if (message.timer() >= 0) {
         payload = timers.delivered(message);
+      } else {
+        waiting--;
       }
       memory.write(slotAddress + PAYLOAD, payload);
       memory.writeLong(slotAddress + ORIGIN, message.origin());
@@ -376,7 +389,7 @@ final class ProcessorSynic {
       }
       queues.forEach(ArrayDeque::clear);
       state.waiting().forEach(message -> queues.get(message.source()).add(message));
-      waiting = state.waiting().size();
+      waiting = (int) state.waiting().stream().filter(message -> message.timer() < 0).count();
       timers.restore(state.timers(), state.waiting());
     } finally {
       lock.unlock();

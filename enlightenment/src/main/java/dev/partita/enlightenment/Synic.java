@@ -65,6 +65,16 @@ public final class Synic {
     return processors.get(processor).waiting(source);
   }
 
+  /// How many messages of {@link #post} wait for all sources of all processors, besides those in
+  /// their slots.
+  public int waiting() {
+    int sum = 0;
+    for (var processor : processors) {
+      sum += processor.waiting();
+    }
+    return sum;
+  }
+
   /// Forgets the messages that wait for a source; those of timers stay.
   public void discard(int processor, int source) {
     processors.get(processor).discard(source);

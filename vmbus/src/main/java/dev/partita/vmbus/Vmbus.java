@@ -156,10 +156,7 @@ public final class Vmbus implements AutoCloseable {
     }
     lock.lock();
     try {
-      var contact = server.contact();
-      if (contact != null
-          && !VmbusServer.isUrgent(message)
-          && synic.waiting(contact.processor(), contact.source()) >= MOST_ANSWERS) {
+      if (!VmbusServer.isUrgent(message) && synic.waiting() >= MOST_ANSWERS) {
         return MessagePort.Answer.INSUFFICIENT_BUFFERS;
       }
       if (!closed) {
