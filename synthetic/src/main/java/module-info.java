@@ -5,5 +5,6 @@ module dev.partita.synthetic {
   requires transitive dev.partita.hypervisor;
   requires transitive dev.partita.vmbus;
 
+  exports dev.partita.synthetic.input;
   exports dev.partita.synthetic.integration;
 }
