@@ -21,9 +21,6 @@ import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
-import dev.partita.synthetic.integration.GuestShutdown;
-import dev.partita.synthetic.integration.Heartbeat;
-import dev.partita.synthetic.integration.TimeSynchronization;
 import dev.partita.vmbus.Vmbus;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -62,8 +59,7 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
-  private final Heartbeat heartbeat;
-  private final GuestShutdown shutdown;
+  private final GuestServices services;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -109,11 +105,8 @@ final class VirtualMachine implements Machine {
       kernel = null;
       enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
       bus = Vmbus.connect(memory, enlightenment.synic());
-      heartbeat = new Heartbeat(time);
-      shutdown = new GuestShutdown(time);
-      bus.attach(heartbeat);
-      bus.attach(shutdown);
-      bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
+      services = new GuestServices(settings.name(), time, enlightenment::referenceTime);
+      services.attach(bus);
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
       // The kernel's file and what it was unpacked to are garbage now, ten times what lives: given
@@ -244,13 +237,8 @@ final class VirtualMachine implements Machine {
   }
 
   @Override
-  public boolean askToPowerOff() {
-    return shutdown.ask(GuestShutdown.Kind.POWER_OFF, false);
-  }
-
-  @Override
-  public String heartbeat() {
-    return heartbeat.status().name().toLowerCase(Locale.ROOT).replace('_', '-');
+  public GuestServices services() {
+    return services;
   }
 
   @Override
