@@ -1,8 +1,6 @@
 package dev.partita.synthetic.integration;
 
 import dev.partita.hypervisor.TimeSource;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -32,10 +30,6 @@ public final class GuestFreeze extends RequestingService {
   private static final int FREEZE_SIZE = 6260;
 
   private static final int SIZE = 40;
-  private static final int FLAGS_OFFSET = 8;
-
-  /// VSS_HBU: the guest can be backed up while it runs.
-  private static final int HOT_BACKUP = 1;
 
   /// How long a guest may take to come to rest: it writes out all it has in memory first.
   private static final long FREEZE_LIMIT_NANOS = 120_000_000_000L;
@@ -75,14 +69,10 @@ public final class GuestFreeze extends RequestingService {
         throw new GuestRefusalException(GuestRefusalException.BUSY);
       }
     }
-    var features = exchange(CHECK_HOT_BACKUP, message(SIZE, CHECK_HOT_BACKUP), LIMIT_NANOS);
-    if (features.length < FLAGS_OFFSET + Integer.BYTES) {
-      throw new GuestRefusalException(GuestRefusalException.INVALID_DATA);
-    }
-    int flags = ByteBuffer.wrap(features).order(ByteOrder.LITTLE_ENDIAN).getInt(FLAGS_OFFSET);
-    if ((flags & HOT_BACKUP) == 0) {
-      throw new GuestRefusalException(GuestRefusalException.NOT_SUPPORTED);
-    }
+    // The flags in the answer tell nothing: Linux never sets them, though it means to (vss_on_msg
+    // in
+    // drivers/hv/hv_snapshot.c looks for the operation where its daemon has put the status).
+    exchange(CHECK_HOT_BACKUP, message(SIZE, CHECK_HOT_BACKUP), LIMIT_NANOS);
     CompletableFuture<byte[]> answer;
     synchronized (this) {
       if (phase != Phase.THAWED) {
