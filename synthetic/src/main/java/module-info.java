@@ -6,6 +6,7 @@ module dev.partita.synthetic {
   requires transitive dev.partita.vmbus;
   requires transitive dev.partita.disk;
 
+  exports dev.partita.synthetic.input;
   exports dev.partita.synthetic.integration;
   exports dev.partita.synthetic.storage;
 }

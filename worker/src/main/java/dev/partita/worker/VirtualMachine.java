@@ -21,9 +21,6 @@ import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
-import dev.partita.synthetic.integration.GuestShutdown;
-import dev.partita.synthetic.integration.Heartbeat;
-import dev.partita.synthetic.integration.TimeSynchronization;
 import dev.partita.synthetic.storage.DiskThreads;
 import dev.partita.synthetic.storage.ScsiController;
 import dev.partita.vmbus.Vmbus;
@@ -71,8 +68,7 @@ final class VirtualMachine implements Machine {
   private final Vmbus bus;
   private final DiskThreads diskThreads;
   private final ScsiController storage;
-  private final Heartbeat heartbeat;
-  private final GuestShutdown shutdown;
+  private final GuestServices services;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -123,11 +119,8 @@ final class VirtualMachine implements Machine {
       kernel = null;
       enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
       bus = Vmbus.connect(memory, enlightenment.synic());
-      heartbeat = new Heartbeat(time);
-      shutdown = new GuestShutdown(time);
-      bus.attach(heartbeat);
-      bus.attach(shutdown);
-      bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
+      services = new GuestServices(settings.name(), time, enlightenment::referenceTime);
+      services.attach(bus);
       diskThreads = new DiskThreads(settings.processors());
       storage = new ScsiController(STORAGE, settings.processors() - 1, diskThreads);
       drives.connect(storage);
@@ -262,13 +255,8 @@ final class VirtualMachine implements Machine {
   }
 
   @Override
-  public boolean askToPowerOff() {
-    return shutdown.ask(GuestShutdown.Kind.POWER_OFF, false);
-  }
-
-  @Override
-  public String heartbeat() {
-    return heartbeat.status().name().toLowerCase(Locale.ROOT).replace('_', '-');
+  public GuestServices services() {
+    return services;
   }
 
   @Override

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// What all integration services have in common: one channel, and at its beginning an agreement on
 /// versions. The host tells which it has, and the guest chooses.
 ///
-/// State is guarded by the object's monitor; {@link #ready}, {@link #received} and {@link #tick}
-/// are called with it held.
+/// State is guarded by the object's monitor; {@link #ready}, {@link #received}, {@link #tick} and
+/// the like are called with it held.
 abstract class IntegrationService implements VmbusDevice {
   private static final System.Logger LOG = System.getLogger(IntegrationService.class.getName());
 
@@ -23,6 +23,9 @@ abstract class IntegrationService implements VmbusDevice {
   private static final int[] FRAMEWORKS = {1 << 16, 3 << 16};
 
   private static final int NEGOTIATION_HEADER_SIZE = 8;
+
+  /// No transaction's number.
+  static final int NOT_SENT = -1;
 
   private final Offer offer;
   private final int type;
@@ -112,32 +115,57 @@ abstract class IntegrationService implements VmbusDevice {
     return false;
   }
 
-  private boolean send(int messageType, int frame, int message, byte[] body) {
+  /// @return the transaction's number, or {@link #NOT_SENT}
+  private int send(int messageType, int frame, int message, byte[] body) {
     var current = channel;
     if (current == null) {
-      return false;
+      return NOT_SENT;
     }
     int transaction = nextTransaction;
+    boolean sent;
+    try {
+      sent =
+          current.send(
+              false,
+              transaction,
+              new IntegrationMessage(
+                      frame,
+                      messageType,
+                      message,
+                      0,
+                      transaction,
+                      IntegrationMessage.TRANSACTION | IntegrationMessage.REQUEST,
+                      body)
+                  .bytes());
+    } catch (IllegalArgumentException e) {
+      // The driver chose its ring's size.
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the guest's driver of integration service {0} cannot be asked: {1}",
+          type,
+          e.getMessage());
+      return NOT_SENT;
+    }
+    if (!sent) {
+      return NOT_SENT;
+    }
     nextTransaction = nextTransaction + 1 & 0xFF;
-    return current.send(
-        false,
-        transaction,
-        new IntegrationMessage(
-                frame,
-                messageType,
-                message,
-                0,
-                transaction,
-                IntegrationMessage.TRANSACTION | IntegrationMessage.REQUEST,
-                body)
-            .bytes());
+    return transaction;
   }
 
   /// Sends a request of the service.
   ///
   /// @return false if the driver is not ready, or does not read what came before
   final boolean request(byte[] body) {
-    return version != 0 && send(type, framework, version, body);
+    return transact(body) != NOT_SENT;
+  }
+
+  /// Sends a request of the service.
+  ///
+  /// @return the transaction's number, 0 to 255, which the answer has too; or {@link #NOT_SENT} if
+  ///     the driver is not ready, or does not read what came before
+  final int transact(byte[] body) {
+    return version == 0 ? NOT_SENT : send(type, framework, version, body);
   }
 
   /// The version agreed on, or 0.
@@ -186,6 +214,9 @@ abstract class IntegrationService implements VmbusDevice {
   /// The guest has answered a request.
   void received(IntegrationMessage answer) {}
 
+  /// There may be room again for a request that was not sent.
+  void roomAvailable() {}
+
   /// The channel is closed.
   void ended() {}
 
@@ -208,6 +239,15 @@ abstract class IntegrationService implements VmbusDevice {
           negotiated(message);
         } else if (message.type() == type && version != 0) {
           IntegrationService.this.received(message);
+        }
+      }
+    }
+
+    @Override
+    public void roomAvailable() {
+      synchronized (IntegrationService.this) {
+        if (channel == own && version != 0) {
+          IntegrationService.this.roomAvailable();
         }
       }
     }
