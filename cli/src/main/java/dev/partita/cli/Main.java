@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       GuestCommand.class,
       KeysCommand.class,
       TypeCommand.class,
+      DriveCommand.class,
       DiskCommand.class,
       CompletionCommand.class,
       HelpCommand.class
