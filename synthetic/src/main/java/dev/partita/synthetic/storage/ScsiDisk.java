@@ -210,6 +210,11 @@ public final class ScsiDisk extends LogicalUnit {
     return flush(sector);
   }
 
+  @Override
+  ScsiResult flush() {
+    return disk.readOnly() ? ScsiResult.done() : flush(0);
+  }
+
   private ScsiResult flush(long sector) {
     try {
       disk.flush();
