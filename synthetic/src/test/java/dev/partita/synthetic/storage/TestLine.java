@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// A guest's end of a channel, without a bus: sends packets to a controller's channel, keeps what
 /// comes back, and can be full, paused and closed. Tasks run when the test lets them.
@@ -73,6 +74,15 @@ final class TestLine implements Line {
   /// Any packet that asks for a completion.
   Packet packet(int type, byte[] payload) {
     return new Packet(type, Packet.COMPLETION_REQUESTED, ++id, new byte[0], payload);
+  }
+
+  /// The same with a buffer; null for one that is no RAM.
+  Packet packet(int type, byte[] payload, @Nullable GpaRange buffer) {
+    var packet = packet(type, payload);
+    if (buffer != null) {
+      ranges.put(packet.transactionId(), List.of(buffer));
+    }
+    return packet;
   }
 
   /// A packet of 64 bytes: operation, then what follows the first 12 bytes.
