@@ -62,6 +62,7 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
+  private final CrashWatch crashes;
   private final Heartbeat heartbeat;
   private final GuestShutdown shutdown;
   private final InterceptSwitch intercepts;
@@ -107,8 +108,9 @@ final class VirtualMachine implements Machine {
               new Power());
       load(kernel);
       kernel = null;
-      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, new Crashes());
       bus = Vmbus.connect(memory, enlightenment.synic());
+      crashes = new CrashWatch(time, bus::packetsReceived, events);
       heartbeat = new Heartbeat(time);
       shutdown = new GuestShutdown(time);
       bus.attach(heartbeat);
@@ -225,8 +227,16 @@ final class VirtualMachine implements Machine {
     }
   }
 
-  private void guestCrashed(GuestCrash crash) {
-    events.crashed(GuestPanic.summary(crash), GuestPanic.details(crash));
+  private final class Crashes implements GuestCrash.Listener {
+    @Override
+    public void guestCrashed(GuestCrash crash) {
+      crashes.reported(crash);
+    }
+
+    @Override
+    public void guestWentOn() {
+      crashes.wentOn();
+    }
   }
 
   /// What the guest does to the machine's power. It is called in the middle of an instruction; the
@@ -234,12 +244,16 @@ final class VirtualMachine implements Machine {
   private final class Power implements PowerListener {
     @Override
     public void poweredOff() {
-      events.poweredOff();
+      if (!crashes.endIfCrashed()) {
+        events.poweredOff();
+      }
     }
 
     @Override
     public void resetRequested(ResetCause cause) {
-      events.reset();
+      if (!crashes.endIfCrashed()) {
+        events.reset();
+      }
     }
   }
 
@@ -273,6 +287,8 @@ final class VirtualMachine implements Machine {
                       value,
                       Long::sum));
     }
+    counters.putAll(enlightenment.counters());
+    counters.putAll(bus.counters());
     intercepts.counts().forEach((cause, value) -> counters.put("exits." + cause, value));
     return new Statistics(
         instructions,
