@@ -80,6 +80,10 @@ public final class Synic {
     processors.get(processor).discard(source);
   }
 
+  void addTo(Map<String, Long> counters) {
+    processors.forEach(processor -> processor.addTo(counters));
+  }
+
   /// Sets an event flag, and interrupts if it was clear. Without effect while the guest has the
   /// controller or the page of flags switched off.
   ///
