@@ -221,6 +221,9 @@ abstract class IntegrationService implements VmbusDevice {
   /// There may be room again for a request that was not sent.
   void roomAvailable() {}
 
+  /// The bus goes on after a pause.
+  void wokeUp() {}
+
   /// The channel is closed.
   void ended() {}
 
@@ -254,6 +257,19 @@ abstract class IntegrationService implements VmbusDevice {
           IntegrationService.this.roomAvailable();
         }
       }
+    }
+
+    @Override
+    public void rest() {
+      // Runs when the bus goes on.
+      own.execute(
+          () -> {
+            synchronized (IntegrationService.this) {
+              if (line == own && version != 0) {
+                wokeUp();
+              }
+            }
+          });
     }
 
     @Override

@@ -126,7 +126,9 @@ class GuestFileCopyTest {
     time.advance(41 * SECOND);
     assertThat(refusal(first)).isEqualTo(GuestRefusalException.TIMED_OUT);
     var second = start(copy);
-    Thread.sleep(20);
+    while (copy.requestsWaiting() == 0) {
+      Thread.onSpinWait();
+    }
     assertThat(driver.line.pending()).isZero();
     driver.answer(late, 0);
     driver.answer(expect(driver, 3), 0);

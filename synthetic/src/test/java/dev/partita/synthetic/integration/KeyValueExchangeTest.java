@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -155,71 +156,53 @@ class KeyValueExchangeTest {
     }
   }
 
+  /// Asks without a thread that waits.
+  private CompletableFuture<byte[]> ask(int mark) {
+    synchronized (exchange) {
+      return exchange.ask(1, new byte[] {(byte) mark}, 40L * SECOND);
+    }
+  }
+
   @Test
   void oneRequestIsWithTheGuestAtATime() throws Exception {
     var driver = TestDriver.ready(exchange, 4, 0);
-    var first = set("a", "1");
+    var first = ask(1);
+    var second = ask(2);
     var request = driver.take();
-    var second = set("b", "2");
-    while (driver.line.pending() == 0 && !waits(second)) {
-      Thread.onSpinWait();
-    }
     assertThat(driver.line.pending()).isZero();
     driver.answer(request, 0);
-    first.get();
+    assertThat(first.get()).containsExactly(1);
     driver.answer(driver.take(), 0);
-    second.get();
-  }
-
-  /// Whether a question has had time enough to be asked.
-  private static boolean waits(Future<?> asked) throws InterruptedException {
-    Thread.sleep(20);
-    return !asked.isDone();
+    assertThat(second.get()).containsExactly(2);
   }
 
   @Test
   void guestThatDoesNotAnswerFailsEachRequestInItsTimeAndGetsNoMore() throws Exception {
     var driver = TestDriver.ready(exchange, 4, 0);
-    var first = set("a", "1");
+    var first = ask(1);
     var request = driver.take();
     time.advance(39L * SECOND);
     assertThat(first).isNotDone();
-    time.advance(2L * SECOND);
+    time.advance(SECOND);
     assertThat(refusal(first)).isEqualTo(GuestRefusalException.TIMED_OUT);
-    var second = set("b", "2");
-    assertThat(waits(second)).isTrue();
-    time.advance(41L * SECOND);
+    var second = ask(2);
+    time.advance(40L * SECOND);
     assertThat(refusal(second)).isEqualTo(GuestRefusalException.TIMED_OUT);
     assertThat(driver.line.pending()).as("the first is still with the guest").isZero();
-    var third = set("c", "3");
-    assertThat(waits(third)).isTrue();
+    var third = ask(3);
     driver.answer(request, 0);
-    request = driver.take();
-    assertThat(text(request, BODY + 16, 4)).isEqualTo("c\0");
-    driver.answer(request, 0);
-    third.get();
+    assertThat(driver.line.pending()).as("the third").isEqualTo(1);
+    driver.answer(driver.take(), 0);
+    assertThat(third.get()).containsExactly(3);
   }
 
   @Test
   void requestsWithoutEndAreTurnedAway() throws Exception {
     TestDriver.ready(exchange, 4, 0);
-    List<Future<Void>> asked = new ArrayList<>();
-    for (int i = 0; i < 80; i++) {
-      asked.add(set("k" + i, ""));
+    for (int i = 0; i < 65; i++) {
+      assertThat(ask(i)).as("%d: one with the guest, 64 that wait", i).isNotDone();
     }
-    // One with the guest, 64 that wait, and these.
-    int refused = 0;
-    for (int i = 0; i < 15; ) {
-      refused = 0;
-      for (var each : asked) {
-        if (each.isDone()) {
-          refused++;
-          assertThat(refusal(each)).isEqualTo(GuestRefusalException.BUSY);
-        }
-      }
-      i = refused;
-    }
-    assertThat(refused).isEqualTo(15);
+    assertThat(refusal(ask(65))).isEqualTo(GuestRefusalException.BUSY);
   }
 
   @Test
@@ -237,12 +220,12 @@ class KeyValueExchangeTest {
   void fullRingIsWaitedFor() throws Exception {
     var driver = TestDriver.ready(exchange, 4, 0);
     driver.line.room = 0;
-    var asked = set("a", "1");
-    assertThat(waits(asked)).isTrue();
+    var asked = ask(1);
+    assertThat(driver.line.pending()).isZero();
     driver.line.room = 1;
     driver.handler.roomAvailable();
     driver.answer(driver.take(), 0);
-    asked.get();
+    assertThat(asked.get()).containsExactly(1);
   }
 
   @Test
