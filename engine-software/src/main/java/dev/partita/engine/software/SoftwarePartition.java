@@ -1,5 +1,6 @@
 package dev.partita.engine.software;
 
+import dev.partita.hypervisor.Doorbells;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.LocalApicBus;
 import dev.partita.hypervisor.Partition;
@@ -7,6 +8,8 @@ import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// A partition on the software engine: what its processors share.
 final class SoftwarePartition implements Partition {
@@ -15,6 +18,7 @@ final class SoftwarePartition implements Partition {
   private final Rendezvous rendezvous = new Rendezvous();
   private final List<SoftwareProcessor> processors;
   private final LocalApicBus apics;
+  private final PortDoorbells doorbells = new PortDoorbells();
   private final GuestMemory.WriteObserver writeObserver;
   private final GuestMemory.DirtySource dirtySource = new DirtyWrites();
 
@@ -79,6 +83,16 @@ final class SoftwarePartition implements Partition {
   @Override
   public void setExternalInterrupt(boolean asserted) {
     apics.setExternalInterrupt(asserted);
+  }
+
+  @Override
+  public Optional<Doorbells> doorbells() {
+    return Optional.of(doorbells);
+  }
+
+  /// What a port write rings, or null if it is no signal.
+  @Nullable Runnable doorbell(int port, int size, int value) {
+    return doorbells.find(port, size, value);
   }
 
   @Override
