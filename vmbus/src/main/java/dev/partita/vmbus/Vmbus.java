@@ -1,6 +1,5 @@
 package dev.partita.vmbus;
 
-import dev.partita.enlightenment.EventPort;
 import dev.partita.enlightenment.MessagePort;
 import dev.partita.enlightenment.Synic;
 import dev.partita.hypervisor.GuestMemory;
@@ -221,8 +220,7 @@ public final class Vmbus implements AutoCloseable {
     var channel =
         new Channel(this, what.device, what.offer, number, opening, contact.source(), restoring);
     open.put(number, channel);
-    synic.connect(
-        VmbusMessages.EVENT_CONNECTIONS | opening.relid(), (EventPort) _ -> channel.signal());
+    synic.connectDoorbell(VmbusMessages.EVENT_CONNECTIONS | opening.relid(), channel::signal);
     if (paused) {
       channel.pause();
       pausedChannels.add(channel);
