@@ -55,6 +55,7 @@ final class DirtyRing {
   /// Takes all entries there are.
   ///
   /// @return how many
+  /// @throws KvmException if there are more than there should be, so that some are lost
   int take(Listener listener) {
     int taken = 0;
     while (true) {
@@ -68,7 +69,11 @@ final class DirtyRing {
           segment.get(JAVA_LONG, entry + DirtyPage.OFFSET));
       FLAGS.setRelease(segment, entry + DirtyPage.FLAGS, RESET);
       next++;
-      taken++;
+      if (++taken == entries) {
+        // A sound KVM stops the processor before.
+        throw new KvmException(
+            "KVM_CAP_DIRTY_LOG_RING", 0, "the host's KVM let a ring overflow: pages are lost");
+      }
     }
   }
 

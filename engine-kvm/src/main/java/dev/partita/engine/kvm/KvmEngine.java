@@ -20,10 +20,11 @@ public final class KvmEngine implements Engine {
   private final Path device;
   private final DirtyTracking tracking;
   private @Nullable HostFacts facts;
+  private SelfTest.@Nullable Result tested;
 
   /// The engine on the device that {@link #DEVICE_PROPERTY} names, or else on `/dev/kvm`.
   public KvmEngine() {
-    this(Path.of(System.getProperty(DEVICE_PROPERTY, "/dev/kvm")), DirtyTracking.RINGS);
+    this(Path.of(System.getProperty(DEVICE_PROPERTY, "/dev/kvm")), DirtyTracking.AUTOMATIC);
   }
 
   KvmEngine(Path device, DirtyTracking tracking) {
@@ -67,7 +68,7 @@ public final class KvmEngine implements Engine {
   @Override
   public Partition createPartition(PartitionConfiguration configuration) {
     try {
-      return new KvmPartition(device, tracking, configuration, facts());
+      return new KvmPartition(device, hasRings(), configuration, facts());
     } catch (KvmException e) {
       throw refused(e);
     }
@@ -77,9 +78,24 @@ public final class KvmEngine implements Engine {
     return new PartitionException("KVM: " + e.getMessage(), e);
   }
 
+  DirtyTracking tracking() {
+    return tracking;
+  }
+
+  private boolean hasRings() {
+    return switch (tracking) {
+      case RINGS -> true;
+      case BITMAPS -> false;
+      case AUTOMATIC -> selfTest().works();
+    };
+  }
+
   /// Finds out whether this host's KVM can run an ordinary operating system at the speed of the
-  /// hardware. Takes a few milliseconds.
-  public SelfTest.Result selfTest() {
-    return SelfTest.run(this);
+  /// hardware. Takes a few milliseconds the first time.
+  public synchronized SelfTest.Result selfTest() {
+    if (tested == null) {
+      tested = SelfTest.run(new KvmEngine(device, DirtyTracking.BITMAPS));
+    }
+    return tested;
   }
 }

@@ -84,8 +84,8 @@ final class KvmPartition implements Partition {
   // Guarded by the lock.
   private boolean freed;
 
-  KvmPartition(
-      Path device, DirtyTracking tracking, PartitionConfiguration configuration, HostFacts facts) {
+  /// @param rings whether dirty pages come by rings, if KVM has them
+  KvmPartition(Path device, boolean rings, PartitionConfiguration configuration, HostFacts facts) {
     this.configuration = configuration;
     this.facts = facts;
     if (configuration.processorCount() > facts.maximumProcessors()) {
@@ -101,7 +101,7 @@ final class KvmPartition implements Partition {
       made = host.createMachine();
       machine = made;
       configure();
-      int ringSize = tracking == DirtyTracking.RINGS ? enableRings() : 0;
+      int ringSize = rings ? enableRings() : 0;
       dirtyLog = new DirtyLog(machine, configuration.memory(), processors, ringSize != 0);
       levelRoutes = new LevelRoutes(machine);
       doorbells = host.check(Capability.KVM_CAP_IOEVENTFD) != 0 ? new EventDoorbells(this) : null;

@@ -409,36 +409,6 @@ class BothEnginesTest {
     }
   }
 
-  // ---- Memory
-
-  @Test
-  void writtenPagesAreDirtyOnce() {
-    try (var machine = new TestMachine(engine)) {
-      // mov [DATA], eax; mov [DATA + 0x3000], eax; mov al, [DATA + 0x5000]; out END, al
-      machine.longMode("89042500000200 89042500300200 8A042500500200 E6F4 F4");
-      machine.memory.setTracking(true);
-      machine.run();
-      assertThat(pages(machine.memory.takeDirty())).contains(0x20, 0x23).doesNotContain(0x25);
-      assertThat(pages(machine.memory.takeDirty())).doesNotContain(0x20, 0x23);
-      machine.processor().setState(TestMachine.longModeState());
-      machine.run();
-      assertThat(pages(machine.memory.takeDirty())).contains(0x20, 0x23);
-      machine.memory.setTracking(false);
-      machine.memory.setTracking(true);
-      assertThat(pages(machine.memory.takeDirty())).isEmpty();
-    }
-  }
-
-  private static List<Integer> pages(long[] bitmap) {
-    var list = new ArrayList<Integer>();
-    for (int page = 0; page < bitmap.length * 64; page++) {
-      if ((bitmap[page / 64] & 1L << page) != 0) {
-        list.add(page);
-      }
-    }
-    return list;
-  }
-
   // ---- More processors
 
   @Test

@@ -59,7 +59,7 @@ final class TestMachine implements AutoCloseable {
 
   private static final long PML4 = 0x1000;
   private static final long PDPT = 0x2000;
-  private static final long PAGE_DIRECTORY = 0x3000;
+  static final long PAGE_DIRECTORY = 0x3000;
   private static final long GDT = 0x4000;
   private static final long TSS = 0x5000;
   private static final long IDT = 0x6000;

@@ -103,17 +103,26 @@ final class SoftwarePartition implements Partition {
     configuration.memory().removeDirtySource(dirtySource);
   }
 
-  /// Dirty pages are noted when a page gets a direct write entry; so each collection takes the
-  /// entries
-  /// away again.
+  /// A page is marked when it gets a direct write entry, and not any more as long as it has one. So
+  /// the entries are taken away when the pages have been taken: a write before that is seen by
+  /// whoever copies these pages, one after it marks its page again.
   private final class DirtyWrites implements GuestMemory.DirtySource {
     @Override
     public void trackingChanged(boolean on) {
-      collect();
+      flush();
     }
 
     @Override
     public void collect() {
+      // All are marked.
+    }
+
+    @Override
+    public void taken() {
+      flush();
+    }
+
+    private void flush() {
       try (var ignored = rendezvous.exclusive()) {
         for (var processor : processors) {
           processor.cpu().mmu.flushWrites();
