@@ -6,6 +6,7 @@ import dev.partita.engine.software.SoftwareEngine;
 import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -52,6 +53,11 @@ public final class Engines {
     }
     throw new PartitionException(
         "no engine \"%s\": there are %s".formatted(name, String.join(", ", names())));
+  }
+
+  /// Where KVM's device is, if there is one.
+  public static Path kvmDevice() {
+    return KVM.device();
   }
 
   private static synchronized Choice best() {

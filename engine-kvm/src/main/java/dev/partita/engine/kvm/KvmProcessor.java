@@ -102,6 +102,7 @@ final class KvmProcessor implements VirtualProcessor {
   private boolean incomplete;
 
   private boolean systemRegistersFresh;
+  private boolean windowRequested;
 
   /// When the guest's counter was read last, and what it was: for threads that cannot ask it.
   private volatile TscReading tscReading;
@@ -563,7 +564,9 @@ final class KvmProcessor implements VirtualProcessor {
 
   private void offerExternalInterrupt(InterceptHandler handler) {
     if (!partition.externalInterrupt()) {
-      area.setInterruptWindowRequest(false);
+      if (windowRequested) {
+        requestWindow(false);
+      }
       return;
     }
     if (area.readyForInterrupt()) {
@@ -576,7 +579,12 @@ final class KvmProcessor implements VirtualProcessor {
         area.clearReadyForInterrupt();
       }
     }
-    area.setInterruptWindowRequest(partition.externalInterrupt());
+    requestWindow(partition.externalInterrupt());
+  }
+
+  private void requestWindow(boolean on) {
+    windowRequested = on;
+    area.setInterruptWindowRequest(on);
   }
 
   private void handleExit(InterceptHandler handler) {
