@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
       AttachCommand.class,
       StopCommand.class,
       DiskCommand.class,
+      ImageCommand.class,
       CompletionCommand.class,
       HelpCommand.class
     },
