@@ -328,7 +328,8 @@ final class Decoder {
       i.map = Instruction.MAP_0F;
     }
     i.rex = i.codeSize == 64 ? rex : rex & 0x48;
-    i.vexRegister = ~(last >> 3) & 15;
+    // Outside 64-bit mode there are eight registers, and the top bit is ignored.
+    i.vexRegister = ~(last >> 3) & (i.codeSize == 64 ? 15 : 7);
     i.vexLength = last >> 2 & 1;
     switch (last & 3) {
       case 1 -> i.operandPrefix = true;
@@ -346,6 +347,7 @@ final class Decoder {
     i.reg = 0;
     i.rm = 0;
     i.memory = null;
+    i.sibIndex = -1;
     i.immediate = 0;
     i.immediate2 = 0;
     int immediate = -1;
@@ -422,6 +424,7 @@ final class Decoder {
         int sib = next8();
         scale = sib >> 6;
         index = sib >> 3 & 7 | (i.rex & 2) << 2;
+        i.sibIndex = index;
         if (index == 4) {
           index = Cpu.ZERO;
         }

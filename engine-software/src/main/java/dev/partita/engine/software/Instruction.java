@@ -46,7 +46,7 @@ final class Instruction {
   /// #repeatPrefix}).
   boolean vex;
 
-  /// VEX.vvvv, 0 to 15, already inverted.
+  /// VEX.vvvv, already inverted: 0 to 15, outside 64-bit mode 0 to 7.
   int vexRegister;
 
   /// VEX.L: 0 = 128 bits, 1 = 256 bits.
@@ -71,6 +71,10 @@ final class Instruction {
 
   /// The memory operand, when mod is not 3.
   @org.jspecify.annotations.Nullable MemoryOperand memory;
+
+  /// SIB.index with REX.X, 0 to 15, if there is a SIB byte; else -1. For the instructions that
+  /// have a vector register there.
+  int sibIndex;
 
   /// The immediate, sign-extended from its encoded size; for ENTER the second one is {@link
   /// #immediate2}.

@@ -20,6 +20,9 @@ class StateImageDifferentialTest {
     NativeProcessor.require();
   }
 
+  /// Sets of components: x87, SSE, and AVX if the host has it.
+  private static final int COMPONENTS = NativeProcessor.has("avx") ? 8 : 4;
+
   /// An instruction with an absolute memory operand at the image.
   private static byte[] code(String before, int extension) {
     long address = MachineState.MEMORY + IMAGE;
@@ -109,7 +112,7 @@ class StateImageDifferentialTest {
     for (int i = 0; i < RUNS; i++) {
       var state = X87States.random(random, true);
       state.mxcsr = random.nextInt() & 0xFFFF;
-      state.general[Cpu.RAX] = random.nextInt(4);
+      state.general[Cpu.RAX] = random.nextInt(COMPONENTS);
       state.general[Cpu.RDX] = 0;
       compare(code(opcode, extension), state);
     }
@@ -125,12 +128,12 @@ class StateImageDifferentialTest {
       for (int j = 0; j < 64; j += 8) {
         state.setMemory(IMAGE + 512 + j, 0);
       }
-      int present = random.nextInt(4);
+      int present = random.nextInt(COMPONENTS);
       state.setMemory(IMAGE + 512, present);
       if (compacted) {
-        state.setMemory(IMAGE + 520, 1L << 63 | present | random.nextInt(4));
+        state.setMemory(IMAGE + 520, 1L << 63 | present | random.nextInt(COMPONENTS));
       }
-      state.general[Cpu.RAX] = random.nextInt(4);
+      state.general[Cpu.RAX] = random.nextInt(COMPONENTS);
       state.general[Cpu.RDX] = 0;
       compare(code(opcode, extension), state);
     }
