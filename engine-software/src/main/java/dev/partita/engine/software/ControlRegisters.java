@@ -200,7 +200,7 @@ final class ControlRegisters {
       if (register != 0 && !inUse) {
         throw c.generalProtection(0);
       }
-      long value = inUse ? StateImageInstructions.inUse(c, c.xcr0) : c.xcr0;
+      long value = inUse ? StateImageInstructions.inUseOrControl(c, c.xcr0) : c.xcr0;
       c.set32(Cpu.RAX, (int) value);
       c.set32(Cpu.RDX, (int) (value >>> 32));
     }

@@ -137,13 +137,16 @@ final class StateImageInstructions extends Operation {
     return inUse;
   }
 
+  /// The same with the SSE component also if MXCSR is not initial, as XGETBV and XSAVEC have it.
+  static long inUseOrControl(Cpu c, long components) {
+    long inUse = inUse(c, components);
+    return c.mxcsr != MXCSR_INITIAL ? inUse | components & SSE_COMPONENT : inUse;
+  }
+
   private void xsave(Cpu c) {
     requireXsave(c);
     long requested = requested(c);
-    long inUse = inUse(c, requested);
-    if (kind == XSAVEC && c.mxcsr != MXCSR_INITIAL) {
-      inUse |= requested & SSE_COMPONENT;
-    }
+    long inUse = kind == XSAVEC ? inUseOrControl(c, requested) : inUse(c, requested);
     long saved = kind == XSAVE ? requested : inUse;
     int size = (saved & AVX_COMPONENT) != 0 ? AREA_SIZE + AVX_SIZE : AREA_SIZE;
     long at = area(c, size, 64, true);
