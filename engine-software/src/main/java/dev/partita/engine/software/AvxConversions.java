@@ -110,7 +110,7 @@ final class AvxConversions {
 
     FromGeneral(Instruction i, boolean doubles) {
       this.to = 4 * i.reg;
-      this.first = 4 * i.vexRegister;
+      this.first = 4 * i.vexRegister();
       this.from = i.rm;
       this.doubles = doubles;
       this.wide = i.rexW() && i.is64();

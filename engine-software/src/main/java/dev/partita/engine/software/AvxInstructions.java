@@ -72,7 +72,7 @@ final class AvxInstructions {
         if (memory) {
           yield two(i) ? new AvxMoves.Part(i, size) : null;
         }
-        yield new AvxMoves.Merge(i.reg, i.vexRegister, i.rm, size);
+        yield new AvxMoves.Merge(i.reg, i.vexRegister(), i.rm, size);
       }
       case 0x11 -> {
         if (packed) {
@@ -81,7 +81,7 @@ final class AvxInstructions {
         if (memory) {
           yield two(i) ? new AvxMoves.StorePart(i, 0, size) : null;
         }
-        yield new AvxMoves.Merge(i.rm, i.vexRegister, i.reg, size);
+        yield new AvxMoves.Merge(i.rm, i.vexRegister(), i.reg, size);
       }
       case 0x12, 0x16 ->
           switch (prefix) {
@@ -295,7 +295,7 @@ final class AvxInstructions {
 
   /// A gather needs a SIB byte, and three different registers.
   private static @Nullable Operation gather(Instruction i) {
-    int mask = i.vexRegister;
+    int mask = i.vexRegister();
     if (!i.isMemory()
         || i.sibIndex < 0
         || mask == i.reg

@@ -248,7 +248,7 @@ final class AvxInteger {
     /// @param op the opcode of the form with the count in a register
     ShiftImmediate(Instruction i, int op) {
       this.op = op;
-      this.to = 4 * i.vexRegister;
+      this.to = 4 * i.vexRegister();
       this.from = 4 * i.rm;
       this.count = (int) i.immediate & 0xFF;
       this.wide = i.vexLength != 0;
@@ -275,7 +275,7 @@ final class AvxInteger {
 
     ShiftBytes(Instruction i) {
       this.left = i.extension() == 7;
-      this.to = 4 * i.vexRegister;
+      this.to = 4 * i.vexRegister();
       this.from = 4 * i.rm;
       this.count = Math.min((int) i.immediate & 0xFF, 16);
       this.wide = i.vexLength != 0;

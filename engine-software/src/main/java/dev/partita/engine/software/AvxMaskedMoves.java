@@ -29,7 +29,7 @@ final class AvxMaskedMoves {
 
     Load(Instruction i, boolean quadwords) {
       this.to = 4 * i.reg;
-      this.mask = 4 * i.vexRegister;
+      this.mask = 4 * i.vexRegister();
       this.quadwords = quadwords;
       this.wide = i.vexLength != 0;
       this.memory = i.operand();
@@ -70,7 +70,7 @@ final class AvxMaskedMoves {
 
     Store(Instruction i, boolean quadwords) {
       this.from = 4 * i.reg;
-      this.mask = 4 * i.vexRegister;
+      this.mask = 4 * i.vexRegister();
       this.quadwords = quadwords;
       this.elements = (quadwords ? 2 : 4) << i.vexLength;
       this.memory = i.operand();
@@ -142,7 +142,7 @@ final class AvxMaskedMoves {
     /// @param i with {@link Instruction#sibIndex} given; the three registers differ
     Gather(Instruction i) {
       this.to = 4 * i.reg;
-      this.mask = 4 * i.vexRegister;
+      this.mask = 4 * i.vexRegister();
       this.index = 4 * i.sibIndex;
       var m = i.operand();
       this.scale = m.scale;

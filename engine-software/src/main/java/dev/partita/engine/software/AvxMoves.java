@@ -296,7 +296,7 @@ final class AvxMoves {
       int inHalf = 64 / bits;
       this.bits = bits;
       this.to = 4 * i.reg;
-      this.first = 4 * i.vexRegister;
+      this.first = 4 * i.vexRegister();
       this.half = position / inHalf & 1;
       this.shift = bits * (position & inHalf - 1);
       this.from = i.rm;

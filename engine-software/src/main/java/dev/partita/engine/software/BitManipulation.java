@@ -28,7 +28,7 @@ final class BitManipulation {
     }
     // The prefix that VEX.pp stands for.
     int prefix = i.repeatPrefix != 0 ? i.repeatPrefix : i.operandPrefix ? 0x66 : 0;
-    int second = i.vexRegister;
+    int second = i.vexRegister();
     if (i.map == Instruction.MAP_0F38) {
       return switch (i.opcode) {
         case 0xF2 -> prefix == 0 ? new Vex(i, ANDN, i.reg, second) : null;

@@ -328,8 +328,7 @@ final class Decoder {
       i.map = Instruction.MAP_0F;
     }
     i.rex = i.codeSize == 64 ? rex : rex & 0x48;
-    // Outside 64-bit mode there are eight registers, and the top bit is ignored.
-    i.vexRegister = ~(last >> 3) & (i.codeSize == 64 ? 15 : 7);
+    i.vexRegister = ~(last >> 3) & 15;
     i.vexLength = last >> 2 & 1;
     switch (last & 3) {
       case 1 -> i.operandPrefix = true;

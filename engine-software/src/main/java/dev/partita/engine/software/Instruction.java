@@ -46,7 +46,8 @@ final class Instruction {
   /// #repeatPrefix}).
   boolean vex;
 
-  /// VEX.vvvv, already inverted: 0 to 15, outside 64-bit mode 0 to 7.
+  /// VEX.vvvv, 0 to 15, already inverted: 0 where it names no register. Where it does, {@link
+  /// #vexRegister()} is that register.
   int vexRegister;
 
   /// VEX.L: 0 = 128 bits, 1 = 256 bits.
@@ -91,6 +92,12 @@ final class Instruction {
 
   boolean rexW() {
     return (rex & 8) != 0;
+  }
+
+  /// The register in VEX.vvvv: 0 to 15. Outside 64-bit mode there are eight, and its top bit is
+  /// ignored.
+  int vexRegister() {
+    return is64() ? vexRegister : vexRegister & 7;
   }
 
   boolean isMemory() {

@@ -40,7 +40,7 @@ abstract class YmmOperation extends Operation {
 
   YmmOperation(Instruction i, int size, boolean wide) {
     this.to = 4 * i.reg;
-    this.first = 4 * i.vexRegister;
+    this.first = 4 * i.vexRegister();
     this.memory = i.memory;
     this.from = memory != null ? OPERAND : 4 * i.rm;
     this.size = size;

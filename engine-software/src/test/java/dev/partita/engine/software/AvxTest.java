@@ -3,8 +3,10 @@ package dev.partita.engine.software;
 import java.util.Random;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Every VEX-coded form of the vector registers, against the host's processor: registers and
 /// memory, all 256 bits of every register compared. The notation is {@link VexForms}'.
@@ -461,5 +463,93 @@ class AvxTest {
 
   static Stream<String> wideCipherForms() {
     return cipherForms().filter(form -> form.contains("v")).map(form -> form.replace("L0", "L1"));
+  }
+
+  @Test
+  void gathers() {
+    NativeProcessor.requireFeatures("avx2");
+    var random = new Random(70);
+    var forms = new VexForms(random);
+    for (int n = 0; n < 40 * RUNS; n++) {
+      var state = MachineState.random(random);
+      int to = random.nextInt(16);
+      int mask = (to + 1 + random.nextInt(15)) % 16;
+      int index = mask;
+      while (index == mask || index == to) {
+        index = random.nextInt(16);
+      }
+      int base = random.nextInt(4) == 0 ? 12 : random.nextInt(4);
+      int opcode = 0x90 + random.nextInt(4);
+      int displacement = random.nextInt(-1000, 1000);
+      state.general[base] = MachineState.MEMORY + 0x600 - displacement;
+      boolean quadwords = (opcode & 1) != 0;
+      for (int k = 0; k < 2; k++) {
+        state.xmm[2 * index + k] = gatherIndex(quadwords, random);
+        state.ymm[2 * index + k] = gatherIndex(quadwords, random);
+      }
+      var code =
+          forms.gather(
+              opcode,
+              random.nextInt(2),
+              random.nextInt(2),
+              to,
+              mask,
+              index,
+              base,
+              random.nextInt(4),
+              displacement);
+      Differential.compare(code, state, Differential.ALL_FLAGS);
+    }
+  }
+
+  private static long gatherIndex(boolean quadwords, RandomGenerator random) {
+    long low = random.nextInt(-64, 64);
+    return quadwords ? low : low & 0xFFFF_FFFFL | (long) random.nextInt(-64, 64) << 32;
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        // VZEROUPPER, VZEROALL
+        "C5F877",
+        "C5FC77",
+        // VSTMXCSR, VLDMXCSR [rsi]
+        "C5F8AE1E",
+        "C5F8AE16",
+        // VMASKMOVDQU xmm1, xmm2 and xmm9, xmm10
+        "C5F9F7CA",
+        "C44179F7CA"
+      })
+  void withoutChoice(String code) {
+    NativeProcessor.requireFeatures("avx");
+    var random = new Random(71);
+    for (int n = 0; n < RUNS; n++) {
+      var state = MachineState.random(random);
+      state.general[Cpu.RSI] = MachineState.MEMORY + 0x300;
+      state.general[Cpu.RDI] = MachineState.MEMORY + 0x301 + random.nextInt(64);
+      state.setMemory(0x300, 0x1F80 | random.nextInt(64) | random.nextInt(4) << 13);
+      state.mxcsr = 0x1F80 | random.nextInt(64);
+      Differential.compare(InstructionForms.parse(code), state, Differential.ALL_FLAGS);
+    }
+  }
+
+  /// Registers named twice, in every way: what is read must be what was there before.
+  @ParameterizedTest
+  @MethodSource({"avxForms", "avx2Forms", "shiftForms", "floatForms", "fusedForms"})
+  void registersNamedTwice(String form) {
+    NativeProcessor.requireFeatures("avx2", "fma");
+    var parsed = VexForms.Form.parse(form);
+    if (!parsed.has('r') || parsed.has('G') || parsed.has('g')) {
+      return;
+    }
+    var random = new Random(form.hashCode() + 1);
+    var forms = new VexForms(random).few();
+    for (int n = 0; n < RUNS / 3; n++) {
+      var state = MachineState.random(random);
+      if (random.nextBoolean()) {
+        numbers(state, random);
+      }
+      Differential.compare(forms.encode(parsed, state), state, Differential.ALL_FLAGS);
+    }
   }
 }

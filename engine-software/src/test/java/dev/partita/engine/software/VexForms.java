@@ -26,8 +26,21 @@ final class VexForms {
   private final RandomGenerator random;
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
+  /// How many vector registers are used, from number 7 on.
+  private int registers = 16;
+
   VexForms(RandomGenerator random) {
     this.random = random;
+  }
+
+  /// Makes forms that use two vector registers only, so that most name one twice.
+  VexForms few() {
+    registers = 2;
+    return this;
+  }
+
+  private int vector() {
+    return (7 + random.nextInt(registers)) % 16;
   }
 
   /// A form; see above.
@@ -87,12 +100,12 @@ final class VexForms {
   byte[] encode(Form form, MachineState state) {
     int w = form.w == '?' ? random.nextInt(2) : form.w - '0';
     int l = form.l == '?' ? random.nextInt(2) : form.l - '0';
-    int reg = form.extension >= 0 ? form.extension : form.has('G') ? general() : random.nextInt(16);
-    int v = form.has('v') ? random.nextInt(16) : 0;
+    int reg = form.extension >= 0 ? form.extension : form.has('G') ? general() : vector();
+    int v = form.has('v') ? vector() : 0;
     boolean memory = form.has('m') && (!form.has('r') || random.nextBoolean());
     var tail = form.has('i') ? new byte[] {(byte) random.nextInt()} : new byte[0];
     if (!memory) {
-      int rm = form.has('g') ? general() : random.nextInt(16);
+      int rm = form.has('g') ? general() : vector();
       prefix(form, w, l, v, reg, 0, rm);
       out.write(0xC0 | (reg & 7) << 3 | rm & 7);
       out.writeBytes(tail);
