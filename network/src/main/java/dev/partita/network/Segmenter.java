@@ -4,8 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.function.Predicate;
 
 /// Cuts a frame that stands for several TCP segments into those segments, as a NIC with
-// segmentation
-/// offload does.
+/// segmentation offload does.
 public final class Segmenter {
   // TCP flags (RFC 9293, 3.1; RFC 3168).
   private static final int FIN = 0x01;

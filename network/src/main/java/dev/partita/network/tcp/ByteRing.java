@@ -3,13 +3,11 @@ package dev.partita.network.tcp;
 import java.nio.ByteBuffer;
 
 /// Octets in the order of a stream, taken off at the front. It grows as needed up to a limit;
-// beyond
-/// its first few KiB it takes from the budget. Octets may be stored beyond the end before those in
-/// between have come. Not thread-safe.
+/// beyond its first few KiB it takes from the budget. Octets may be stored beyond the end before
+/// those in between have come. Not thread-safe.
 public final class ByteRing {
   /// What every ring may have, whatever is left in the budget: without it, connections that wait
-  // for
-  /// each other could all stop.
+  /// for each other could all stop.
   static final int FREE_CAPACITY = 4096;
 
   private static final byte[] NOTHING = {};

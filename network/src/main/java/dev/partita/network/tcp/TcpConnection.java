@@ -89,7 +89,7 @@ public final class TcpConnection {
 
   /// @param first the first sequence number, unpredictable (RFC 6528)
   /// @param scratch a direct buffer for reading from the host, shared by all connections of the
-  // owner
+  ///     owner
   public TcpConnection(
       Settings settings,
       MemoryBudget budget,

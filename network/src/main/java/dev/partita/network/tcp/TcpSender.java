@@ -452,8 +452,7 @@ final class TcpSender {
   }
 
   /// Asks for the window with an octet that was acknowledged long ago: an answer is due to what
-  // lies
-  /// before the window (RFC 9293, 3.10.7.4), and nothing has to be remembered.
+  /// lies before the window (RFC 9293, 3.10.7.4), and nothing has to be remembered.
   private void probe(long now) {
     probes++;
     timeout = Math.min(timeout * 2, MOST_TIMEOUT);

@@ -5,9 +5,8 @@ public interface TcpWire {
   /// Sends a segment: acknowledgment, window and selective acknowledgments are read from the
   /// connection.
   ///
-  /// @param length octets of payload, from the connection's {@link TcpConnection#copyPayload}; may
-  // be
-  ///     many times the segment size
+  /// @param length octets of payload, from the connection's {@link TcpConnection#copyPayload};
+  ///     may be many times the segment size
   /// @return false if the link has no room now; then {@link TcpConnection#resume} follows
   boolean send(TcpConnection connection, int sequence, int flags, int length);
 

@@ -7,12 +7,10 @@ import dev.partita.network.MacAddress;
 import org.jspecify.annotations.Nullable;
 
 /// One entry of a port's access list, as Hyper-V's extended ACLs are. Of all that match, the one
-// with
-/// the largest weight decides; what none matches is allowed.
+/// with the largest weight decides; what none matches is allowed.
 ///
 /// A fragment other than the first has no ports: a rule that names ports matches it, if the rest
-// fits,
-/// so that a denial cannot be passed by fragments and an allowed datagram arrives whole.
+/// fits, so that a denial cannot be passed by fragments and an allowed datagram arrives whole.
 ///
 /// @param direction from the child's side
 /// @param weight larger is looked at first; equal weights are looked at in their order

@@ -23,15 +23,13 @@ public final class PortCounters {
   }
 
   /// Numbers at one moment. Out is from the endpoint, in is toward it; a large segment counts as
-  // one
-  /// frame.
+  /// one frame.
   ///
   /// @param groupOut frames of those to groups: multicast and broadcast
   /// @param refused times that the endpoint had no room; the sender may have come again
   /// @param throttled times that the endpoint was asked to wait because of its bandwidth limit
   /// @param drops frames from or toward the endpoint that went nowhere; reasons without any are
-  // left
-  ///     out
+  ///     left out
   public record Snapshot(
       long framesOut,
       long octetsOut,

@@ -7,8 +7,7 @@ import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 
 /// The ways that stateful rules of one port have opened. Bounded: when it is full no more are
-// opened,
-/// and answers are judged by the rules alone. Thread-safe.
+/// opened, and answers are judged by the rules alone. Thread-safe.
 final class Sessions {
   static final int MOST = 16_384;
 

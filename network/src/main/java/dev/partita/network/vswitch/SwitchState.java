@@ -3,8 +3,7 @@ package dev.partita.network.vswitch;
 import java.util.List;
 
 /// The saveable state of a switch: settings, learned stations and open ways. Ports are known by
-// their
-/// names; who restores connects them first.
+/// their names; who restores connects them first.
 public record SwitchState(List<PortState> ports, List<Station> stations) {
   /// A port.
   public record PortState(String name, PortSettings settings, boolean up, List<Way> ways) {}

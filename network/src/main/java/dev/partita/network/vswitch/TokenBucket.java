@@ -1,9 +1,8 @@
 package dev.partita.network.vswitch;
 
-/// A bandwidth limit: tokens flow in at the rate, up to a tenth of a second's worth (and never less
-/// than two of the largest frames), and each octet takes one. A frame may overdraw once, so that
-// every
-/// frame passes at last. Thread-safe.
+/// A bandwidth limit: tokens flow in at the rate, up to a tenth of a second's worth (and never
+/// less than two of the largest frames), and each octet takes one. A frame may overdraw once, so
+/// that every frame passes at last. Thread-safe.
 final class TokenBucket {
   private static final long SECOND = 1_000_000_000L;
   private static final long LEAST_BURST = 2 * 65_549L;
