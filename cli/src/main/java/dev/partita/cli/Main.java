@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       TypeCommand.class,
       DriveCommand.class,
       DiskCommand.class,
+      ImageCommand.class,
       CompletionCommand.class,
       HelpCommand.class
     },

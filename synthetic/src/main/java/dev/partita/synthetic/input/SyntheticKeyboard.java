@@ -1,5 +1,6 @@
 package dev.partita.synthetic.input;
 
+import dev.partita.synthetic.internal.Line;
 import dev.partita.vmbus.Channel;
 import dev.partita.vmbus.ChannelHandler;
 import dev.partita.vmbus.Offer;
@@ -43,7 +44,7 @@ public final class SyntheticKeyboard implements VmbusDevice {
 
   private final Offer offer = Offer.plain(INTERFACE, INSTANCE);
   private final ArrayDeque<Keystroke> waiting = new ArrayDeque<>();
-  private @Nullable Channel channel;
+  private @Nullable Line line;
   private boolean agreed;
   private int leds;
 
@@ -54,7 +55,7 @@ public final class SyntheticKeyboard implements VmbusDevice {
 
   /// Whether the guest's driver is there. Keystrokes before that would be lost.
   public synchronized boolean isAvailable() {
-    return channel != null && agreed;
+    return line != null && agreed;
   }
 
   /// The lights that the guest wants lit: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock.
@@ -75,12 +76,12 @@ public final class SyntheticKeyboard implements VmbusDevice {
   }
 
   private void sendWaiting() {
-    var current = channel;
+    var current = line;
     if (current == null || !agreed) {
       return;
     }
     for (var next = waiting.peek(); next != null; next = waiting.peek()) {
-      if (!current.send(false, 0, event(next))) {
+      if (!current.send(0, event(next))) {
         return;
       }
       waiting.remove();
@@ -105,8 +106,12 @@ public final class SyntheticKeyboard implements VmbusDevice {
   }
 
   @Override
-  public synchronized ChannelHandler open(Channel opened) {
-    channel = opened;
+  public ChannelHandler open(Channel channel) {
+    return open(Line.of(channel));
+  }
+
+  synchronized ChannelHandler open(Line opened) {
+    line = opened;
     if (opened.restored()) {
       sendWaiting();
     } else {
@@ -121,11 +126,10 @@ public final class SyntheticKeyboard implements VmbusDevice {
     waiting.clear();
   }
 
-  private void asked(Channel own, int version) {
+  private void asked(Line own, int version) {
     int status = version == VERSION ? ACCEPTED : 0;
     // Linux waits for this one alone, though it asks for a completion too.
     own.send(
-        false,
         0,
         ByteBuffer.allocate(RESPONSE_SIZE)
             .order(ByteOrder.LITTLE_ENDIAN)
@@ -136,9 +140,9 @@ public final class SyntheticKeyboard implements VmbusDevice {
   }
 
   private final class Handler implements ChannelHandler {
-    private final Channel own;
+    private final Line own;
 
-    Handler(Channel own) {
+    Handler(Line own) {
       this.own = own;
     }
 
@@ -163,7 +167,7 @@ public final class SyntheticKeyboard implements VmbusDevice {
     @Override
     public void roomAvailable() {
       synchronized (SyntheticKeyboard.this) {
-        if (channel == own) {
+        if (line == own) {
           sendWaiting();
         }
       }
@@ -172,8 +176,8 @@ public final class SyntheticKeyboard implements VmbusDevice {
     @Override
     public void closed() {
       synchronized (SyntheticKeyboard.this) {
-        if (channel == own) {
-          channel = null;
+        if (line == own) {
+          line = null;
           reset();
         }
       }

@@ -1,6 +1,7 @@
 package dev.partita.synthetic.integration;
 
 import dev.partita.hypervisor.TimeSource;
+import dev.partita.synthetic.internal.Line;
 import dev.partita.vmbus.Channel;
 import dev.partita.vmbus.ChannelHandler;
 import dev.partita.vmbus.Offer;
@@ -31,7 +32,7 @@ abstract class IntegrationService implements VmbusDevice {
   private final int type;
   private final int[] versions;
   private final TimeSource.Timer timer;
-  private @Nullable Channel channel;
+  private @Nullable Line line;
   private int framework;
   private int version;
   private int nextTransaction;
@@ -57,10 +58,14 @@ abstract class IntegrationService implements VmbusDevice {
   }
 
   @Override
-  public final ChannelHandler open(Channel opened) {
+  public final ChannelHandler open(Channel channel) {
+    return open(Line.of(channel));
+  }
+
+  final ChannelHandler open(Line opened) {
     var handler = new Handler(opened);
     synchronized (this) {
-      channel = opened;
+      line = opened;
       if (opened.restored() && version != 0) {
         resumed();
       } else {
@@ -117,7 +122,7 @@ abstract class IntegrationService implements VmbusDevice {
 
   /// @return the transaction's number, or {@link #NOT_SENT}
   private int send(int messageType, int frame, int message, byte[] body) {
-    var current = channel;
+    var current = line;
     if (current == null) {
       return NOT_SENT;
     }
@@ -126,7 +131,6 @@ abstract class IntegrationService implements VmbusDevice {
     try {
       sent =
           current.send(
-              false,
               transaction,
               new IntegrationMessage(
                       frame,
@@ -181,15 +185,15 @@ abstract class IntegrationService implements VmbusDevice {
   }
 
   private void timerFired() {
-    Channel current;
+    Line current;
     synchronized (this) {
-      current = channel;
+      current = line;
     }
     if (current != null) {
       current.execute(
           () -> {
             synchronized (this) {
-              if (channel == current && version != 0) {
+              if (line == current && version != 0) {
                 tick();
               }
             }
@@ -217,13 +221,16 @@ abstract class IntegrationService implements VmbusDevice {
   /// There may be room again for a request that was not sent.
   void roomAvailable() {}
 
+  /// The bus goes on after a pause.
+  void wokeUp() {}
+
   /// The channel is closed.
   void ended() {}
 
   private final class Handler implements ChannelHandler {
-    private final Channel own;
+    private final Line own;
 
-    Handler(Channel own) {
+    Handler(Line own) {
       this.own = own;
     }
 
@@ -246,18 +253,31 @@ abstract class IntegrationService implements VmbusDevice {
     @Override
     public void roomAvailable() {
       synchronized (IntegrationService.this) {
-        if (channel == own && version != 0) {
+        if (line == own && version != 0) {
           IntegrationService.this.roomAvailable();
         }
       }
     }
 
     @Override
+    public void rest() {
+      // Runs when the bus goes on.
+      own.execute(
+          () -> {
+            synchronized (IntegrationService.this) {
+              if (line == own && version != 0) {
+                wokeUp();
+              }
+            }
+          });
+    }
+
+    @Override
     public void closed() {
       synchronized (IntegrationService.this) {
-        if (channel == own) {
+        if (line == own) {
           timer.cancel();
-          channel = null;
+          line = null;
           framework = 0;
           version = 0;
           ended();

@@ -102,6 +102,11 @@ abstract class RequestingService extends IntegrationService {
     }
   }
 
+  /// Requests that wait for those before.
+  final synchronized int requestsWaiting() {
+    return waiting.size();
+  }
+
   private static void fail(CompletableFuture<byte[]> answer, int status) {
     answer.completeExceptionally(new GuestRefusalException(status));
   }

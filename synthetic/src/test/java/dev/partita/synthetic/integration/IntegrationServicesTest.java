@@ -3,6 +3,8 @@ package dev.partita.synthetic.integration;
 import static dev.partita.synthetic.integration.Asking.refusal;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.partita.hypervisor.ManualTimeSource;
+import dev.partita.hypervisor.TimeSource;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Random;
@@ -131,6 +133,51 @@ class IntegrationServicesTest {
     var second = receive();
     assertThat(second.getLong(28)).isEqualTo(133_444_736_050_000_000L);
     assertThat(second.get(44)).as("sample").isEqualTo((byte) 2);
+  }
+
+  /// A host whose clock can be set.
+  private static final class SteppedTime implements TimeSource {
+    final ManualTimeSource base = new ManualTimeSource(1_700_000_000_000_000_000L);
+    long step;
+
+    @Override
+    public long nanoTime() {
+      return base.nanoTime();
+    }
+
+    @Override
+    public long wallClockNanos() {
+      return base.wallClockNanos() + step;
+    }
+
+    @Override
+    public Timer timer(Runnable action) {
+      return base.timer(action);
+    }
+
+    @Override
+    public void close() {
+      base.close();
+    }
+  }
+
+  @Test
+  void clockIsSetAgainAfterAPauseAndWhenTheHostsClockWas() throws Exception {
+    var time = new SteppedTime();
+    var guest = TestDriver.ready(new TimeSynchronization(time, () -> 4711), 4, 0);
+    assertThat(guest.take().get(44)).as("set").isEqualTo((byte) 1);
+    time.base.advance(5_000_000_000L);
+    assertThat(guest.take().get(44)).as("sample").isEqualTo((byte) 2);
+    guest.handler.rest();
+    assertThat(guest.take().get(44)).as("set after a pause").isEqualTo((byte) 1);
+    time.step = 3600_000_000_000L;
+    time.base.advance(5_000_000_000L);
+    var set = guest.take();
+    assertThat(set.get(44)).as("set after the host slept").isEqualTo((byte) 1);
+    assertThat(set.getLong(28)).isEqualTo(133_444_736_000_000_000L + 36_100_000_000L);
+    time.step += 900_000_000L;
+    time.base.advance(5_000_000_000L);
+    assertThat(guest.take().get(44)).as("sample").isEqualTo((byte) 2);
   }
 
   @Test
