@@ -65,7 +65,7 @@ public final class Drives implements AutoCloseable {
 
   /// What an operator is told of a drive.
   ///
-  /// @param file of the disk or medium; null for an empty DVD drive
+  /// @param file of the disk or medium, an absolute path; null for an empty DVD drive
   /// @param size bytes of the disk or medium, or 0
   /// @param tray of a DVD drive; null of a disk, and while the machine begins again
   /// @param counters what the disk or medium has done since it was opened; null if there is none
@@ -374,7 +374,7 @@ public final class Drives implements AutoCloseable {
                   : new Info(
                       lun,
                       drive.kind,
-                      disk.name(),
+                      Path.of(disk.name()).toAbsolutePath().toString(),
                       disk.format(),
                       disk.readOnly(),
                       disk.size(),
