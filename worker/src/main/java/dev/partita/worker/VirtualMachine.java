@@ -24,6 +24,8 @@ import dev.partita.hypervisor.VirtualProcessor;
 import dev.partita.synthetic.integration.GuestShutdown;
 import dev.partita.synthetic.integration.Heartbeat;
 import dev.partita.synthetic.integration.TimeSynchronization;
+import dev.partita.synthetic.storage.DiskThreads;
+import dev.partita.synthetic.storage.ScsiController;
 import dev.partita.vmbus.Vmbus;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -36,6 +38,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -53,8 +56,12 @@ final class VirtualMachine implements Machine {
   /// How long the processors may take to stop before it is called a defect.
   private static final long STOP_MILLIS = 10_000;
 
+  /// The instance of the first SCSI controller of Hyper-V's machines.
+  private static final UUID STORAGE = UUID.fromString("f8b3781a-1e82-4818-a1c3-63d806ec15bb");
+
   private final PartitionSettings settings;
   private final Console console;
+  private final Drives drives;
   private final Events events;
   private final TimeSource time;
   private final GuestMemory memory;
@@ -62,6 +69,8 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
+  private final DiskThreads diskThreads;
+  private final ScsiController storage;
   private final Heartbeat heartbeat;
   private final GuestShutdown shutdown;
   private final InterceptSwitch intercepts;
@@ -76,9 +85,14 @@ final class VirtualMachine implements Machine {
   /// @param clocks makes this machine's clock, which is closed with it, and its timers with that
   /// @throws PartitionException if it cannot be made, or the kernel is none
   VirtualMachine(
-      PartitionSettings settings, Console console, Supplier<TimeSource> clocks, Events events) {
+      PartitionSettings settings,
+      Console console,
+      Drives drives,
+      Supplier<TimeSource> clocks,
+      Events events) {
     this.settings = settings;
     this.console = console;
+    this.drives = drives;
     this.events = events;
     var engine = Engines.named(settings.engine()).engine();
     // Before anything is taken: this is what fails.
@@ -114,6 +128,10 @@ final class VirtualMachine implements Machine {
       bus.attach(heartbeat);
       bus.attach(shutdown);
       bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
+      diskThreads = new DiskThreads(settings.processors());
+      storage = new ScsiController(STORAGE, settings.processors() - 1, diskThreads);
+      drives.connect(storage);
+      bus.attach(storage);
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
       // The kernel's file and what it was unpacked to are garbage now, ten times what lives: given
@@ -301,14 +319,18 @@ final class VirtualMachine implements Machine {
       last = count(0, 0);
     }
     bus.close();
+    drives.disconnect(storage);
+    diskThreads.close();
     enlightenment.close();
     partition.close();
     time.close();
-    if (stopped) {
-      memory.close();
-    } else {
-      // Unmapping under a running processor would take the whole process down.
+    // Unmapping under a running processor or a disk's transfer would take the whole process down.
+    if (!stopped) {
       LOG.log(System.Logger.Level.ERROR, "a virtual processor does not stop; its RAM stays mapped");
+    } else if (storage.underWay() > 0) {
+      LOG.log(System.Logger.Level.ERROR, "a disk does not answer; the guest's RAM stays mapped");
+    } else {
+      memory.close();
     }
   }
 

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 public final class Worker {
   private final PartitionSettings settings;
   private final Console console;
+  private final Drives drives;
   private final Machine.Factory machines;
   private final Object lock = new Object();
   private @Nullable StopReason stopReason;
@@ -22,16 +23,27 @@ public final class Worker {
   ///
   /// @param console the line to its serial port; outlives the worker, and is its owner's to close
   public Worker(PartitionSettings settings, Console console) {
+    this(settings, console, new Drives());
+  }
+
+  private Worker(PartitionSettings settings, Console console, Drives drives) {
     this(
         settings,
         console,
-        events -> new VirtualMachine(settings, console, SystemTimeSource::new, events));
+        drives,
+        events -> new VirtualMachine(settings, console, drives, SystemTimeSource::new, events));
   }
 
   /// For tests: with machines of another make.
   Worker(PartitionSettings settings, Console console, Machine.Factory machines) {
+    this(settings, console, new Drives(), machines);
+  }
+
+  private Worker(
+      PartitionSettings settings, Console console, Drives drives, Machine.Factory machines) {
     this.settings = settings;
     this.console = console;
+    this.drives = drives;
     this.machines = machines;
   }
 
@@ -39,18 +51,26 @@ public final class Worker {
     return settings;
   }
 
-  /// Runs the partition. Everything it took is given back when this returns or throws.
+  /// Its disks and DVD drives, which outlive the machine when it is reset.
+  public Drives drives() {
+    return drives;
+  }
+
+  /// Runs the partition, once. Everything it took is given back when this returns or throws.
   ///
   /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
   public Outcome run() throws InterruptedException {
-    while (true) {
-      switch (runOnce()) {
-        case End.Final(var outcome) -> {
-          return outcome;
-        }
-        case End.Reset() -> {
-          if (!settings.restartOnReset()) {
-            return new Outcome.Rebooted();
+    try (drives) {
+      drives.open(settings.drives());
+      while (true) {
+        switch (runOnce()) {
+          case End.Final(var outcome) -> {
+            return outcome;
+          }
+          case End.Reset() -> {
+            if (!settings.restartOnReset()) {
+              return new Outcome.Rebooted();
+            }
           }
         }
       }
@@ -114,8 +134,10 @@ public final class Worker {
 
   /// What it has cost so far. Any thread.
   public Statistics statistics() {
+    var disks = drives.counters();
     synchronized (lock) {
-      return machine == null ? earlier : earlier.plus(machine.statistics());
+      var all = machine == null ? earlier : earlier.plus(machine.statistics());
+      return all.with(disks);
     }
   }
 

@@ -18,11 +18,11 @@ final class SoftwarePartition implements Partition {
   private final GuestMemory.WriteObserver writeObserver;
   private final GuestMemory.DirtySource dirtySource = new DirtyWrites();
 
-  private final long origin;
+  private final PartitionCounter counter;
 
   SoftwarePartition(PartitionConfiguration configuration) {
     this.configuration = configuration;
-    this.origin = configuration.time().nanoTime();
+    this.counter = new PartitionCounter(configuration.time(), configuration.tscFrequency());
     this.code = new CodeCache(this, configuration.memory().size());
     this.apics = configuration.interruptControllers().apply(this);
     var list = new ArrayList<SoftwareProcessor>();
@@ -57,9 +57,8 @@ final class SoftwarePartition implements Partition {
     return code;
   }
 
-  /// When this partition's time began, in the time source's terms.
-  long origin() {
-    return origin;
+  PartitionCounter counter() {
+    return counter;
   }
 
   Rendezvous rendezvous() {

@@ -115,11 +115,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   SoftwareProcessor(SoftwarePartition partition, int index) {
     this.partition = partition;
     this.index = index;
-    this.tsc =
-        new TimeStampCounter(
-            partition.configuration().time(),
-            partition.configuration().tscFrequency(),
-            partition.origin());
+    this.tsc = new TimeStampCounter(partition.counter());
     this.waitForStartup = index != 0;
   }
 

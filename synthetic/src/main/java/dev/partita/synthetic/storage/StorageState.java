@@ -1,0 +1,60 @@
+package dev.partita.synthetic.storage;
+
+import java.util.List;
+import java.util.Map;
+
+/// The saveable state of a SCSI controller.
+///
+/// @param phase how far its first channel's negotiation is
+/// @param version of the protocol, or 0
+/// @param rescanDue whether the guest is still to be told of units that came or went
+/// @param units state of the units by LUN
+/// @param channels those of its channels that have completions to deliver
+public record StorageState(
+    Phase phase,
+    int version,
+    boolean rescanDue,
+    Map<Integer, UnitState> units,
+    List<ChannelState> channels) {
+  /// Of a controller that no guest has opened.
+  public static final StorageState NONE =
+      new StorageState(Phase.CLOSED, 0, false, Map.of(), List.of());
+
+  public StorageState {
+    units = Map.copyOf(units);
+    channels = List.copyOf(channels);
+  }
+
+  /// Steps of the negotiation; each names what came last.
+  public enum Phase {
+    CLOSED,
+    BEGUN,
+    VERSIONED,
+    DESCRIBED,
+    READY
+  }
+
+  /// A channel's completions that found no room in the ring, first the oldest.
+  public record ChannelState(int subChannel, List<Completion> completions) {
+    public ChannelState {
+      completions = List.copyOf(completions);
+    }
+  }
+
+  /// A completion.
+  ///
+  /// @param payload the packet, not changed after the record is made
+  public record Completion(long transactionId, byte[] payload) {
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof Completion o
+          && transactionId == o.transactionId
+          && java.util.Arrays.equals(payload, o.payload);
+    }
+
+    @Override
+    public int hashCode() {
+      return Long.hashCode(transactionId) * 31 + java.util.Arrays.hashCode(payload);
+    }
+  }
+}
