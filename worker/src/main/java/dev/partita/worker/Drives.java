@@ -17,8 +17,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// A partition's disks and DVD drives: their files are open from the beginning to the end of the
@@ -351,6 +353,15 @@ public final class Drives implements AutoCloseable {
                       disk.counters()));
         });
     return list;
+  }
+
+  /// The disk of a file, to be read while no machine runs.
+  synchronized Optional<VirtualDisk> disk(Path file) {
+    return drives.values().stream()
+        .map(drive -> drive.disk)
+        .flatMap(Stream::ofNullable)
+        .filter(disk -> disk.name().equals(file.toString()))
+        .findFirst();
   }
 
   /// What the drives have done, for {@link Statistics}.

@@ -68,23 +68,31 @@ public final class InstalledKernel {
   /// Copies the kernel into a file.
   public void copyKernel(Path to) throws IOException {
     try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(to))) {
-      fileSystem.copy(kernel, out, LARGEST_KERNEL);
+      copyKernelTo(out);
     }
+  }
+
+  void copyKernelTo(OutputStream out) throws IOException {
+    fileSystem.copy(kernel, out, LARGEST_KERNEL);
   }
 
   /// Copies the RAM disk into a file; several ones follow each other, each from a multiple of four
   /// bytes on, as the kernel looks for them (Linux: Documentation/driver-api/early-userspace).
   public void copyInitrd(Path to) throws IOException {
     try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(to))) {
-      long total = 0;
-      for (Node initrd : initrds) {
-        total += initrd.size();
-        if (total > LARGEST_INITRD) {
-          throw new ImageException("RAM disks of more than 2 GiB");
-        }
-        fileSystem.copy(initrd, out, LARGEST_INITRD);
-        out.write(new byte[(int) (-initrd.size() & 3)]);
+      copyInitrdTo(out);
+    }
+  }
+
+  void copyInitrdTo(OutputStream out) throws IOException {
+    long total = 0;
+    for (Node initrd : initrds) {
+      total += initrd.size();
+      if (total > LARGEST_INITRD) {
+        throw new ImageException("RAM disks of more than 2 GiB");
       }
+      fileSystem.copy(initrd, out, LARGEST_INITRD);
+      out.write(new byte[(int) (-initrd.size() & 3)]);
     }
   }
 }
