@@ -26,7 +26,9 @@ import picocli.CommandLine.Spec;
       GuestCommand.class,
       KeysCommand.class,
       TypeCommand.class,
+      DriveCommand.class,
       DiskCommand.class,
+      ImageCommand.class,
       CompletionCommand.class,
       HelpCommand.class
     },

@@ -2,6 +2,7 @@ package dev.partita.cli;
 
 import dev.partita.worker.Console;
 import dev.partita.worker.ControlSocket;
+import dev.partita.worker.Drives;
 import dev.partita.worker.Guest;
 import dev.partita.worker.Outcome.StopReason;
 import dev.partita.worker.PartitionSettings;
@@ -94,6 +95,11 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
   @Override
   public boolean awaitReset(int count) throws InterruptedException {
     return worker.awaitReset(count);
+  }
+
+  @Override
+  public Drives drives() {
+    return worker.drives();
   }
 
   @Override

@@ -23,16 +23,16 @@ import org.jspecify.annotations.Nullable;
 /// | `console` | `ok`, then the console line both ways, taken from its former holder |
 /// | `wait` | when the partition has ended: `exit CODE`, and further lines for the operator |
 ///
-/// Those for the guest are in {@link GuestRequests}. Anything else is answered `error` and a
-/// reason. One virtual thread a client, at most {@link #MAXIMUM_CLIENTS} at a time; the socket's
-/// folder keeps other users out.
+/// Those for the guest are in {@link GuestRequests}, those for the drives in {@link
+/// DriveRequests}. Anything else is answered `error` and a reason. One virtual thread a client, at
+/// most {@link #MAXIMUM_CLIENTS} at a time; the socket's folder keeps other users out.
 public final class ControlSocket implements AutoCloseable {
   /// Clients at one time; more are turned away.
   public static final int MAXIMUM_CLIENTS = 32;
 
   /// Goes up when requests change; a partition tells its own in its status. 2 brought those for the
-  /// guest.
-  public static final int PROTOCOL = 2;
+  /// guest, 3 those for the drives.
+  public static final int PROTOCOL = 3;
 
   /// Bytes in a request, at most, with its newline.
   static final int MAXIMUM_REQUEST = 16 << 10;
@@ -63,6 +63,9 @@ public final class ControlSocket implements AutoCloseable {
 
     /// The guest, by way of its integration services.
     Guest guest();
+
+    /// Its disks and DVD drives.
+    Drives drives();
 
     /// Waits for the end.
     ///
@@ -131,6 +134,8 @@ public final class ControlSocket implements AutoCloseable {
             say(client, target.awaitReset(count) ? "ok\n" : "error it has ended\n");
           } else if (GuestRequests.isFor(request)) {
             new GuestRequests(target.guest()::services, client).serve(request);
+          } else if (DriveRequests.isFor(request)) {
+            say(client, new DriveRequests(target.drives()).serve(request));
           } else {
             say(client, "error unknown request\n");
           }

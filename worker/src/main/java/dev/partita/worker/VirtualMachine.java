@@ -66,9 +66,10 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
-  private final GuestServices services;
+  private final CrashWatch crashes;
   private final DiskThreads diskThreads;
   private final ScsiController storage;
+  private final GuestServices services;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -117,8 +118,9 @@ final class VirtualMachine implements Machine {
               new Power());
       load(kernel);
       kernel = null;
-      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, new Crashes());
       bus = Vmbus.connect(memory, enlightenment.synic());
+      crashes = new CrashWatch(time, bus::packetsReceived, events);
       services = new GuestServices(settings.name(), time, enlightenment::referenceTime);
       services.attach(bus);
       diskThreads = new DiskThreads(settings.processors());
@@ -236,8 +238,16 @@ final class VirtualMachine implements Machine {
     }
   }
 
-  private void guestCrashed(GuestCrash crash) {
-    events.crashed(GuestPanic.summary(crash), GuestPanic.details(crash));
+  private final class Crashes implements GuestCrash.Listener {
+    @Override
+    public void guestCrashed(GuestCrash crash) {
+      crashes.reported(crash);
+    }
+
+    @Override
+    public void guestWentOn() {
+      crashes.wentOn();
+    }
   }
 
   /// What the guest does to the machine's power. It is called in the middle of an instruction; the
@@ -245,12 +255,16 @@ final class VirtualMachine implements Machine {
   private final class Power implements PowerListener {
     @Override
     public void poweredOff() {
-      events.poweredOff();
+      if (!crashes.endIfCrashed()) {
+        events.poweredOff();
+      }
     }
 
     @Override
     public void resetRequested(ResetCause cause) {
-      events.reset();
+      if (!crashes.endIfCrashed()) {
+        events.reset();
+      }
     }
   }
 
@@ -279,6 +293,8 @@ final class VirtualMachine implements Machine {
                       value,
                       Long::sum));
     }
+    counters.putAll(enlightenment.counters());
+    counters.putAll(bus.counters());
     intercepts.counts().forEach((cause, value) -> counters.put("exits." + cause, value));
     return new Statistics(
         instructions,

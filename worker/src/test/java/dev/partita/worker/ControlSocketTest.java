@@ -20,6 +20,7 @@ class ControlSocketTest {
   @TempDir Path temporary;
 
   private final Console console = new Console();
+  private final Drives drives = new Drives();
   private final CompletableFuture<Boolean> stopped = new CompletableFuture<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
   private final AtomicInteger resets = new AtomicInteger();
@@ -52,6 +53,11 @@ class ControlSocketTest {
               @Override
               public boolean awaitReset(int count) {
                 return count < 5;
+              }
+
+              @Override
+              public Drives drives() {
+                return drives;
               }
 
               @Override

@@ -236,7 +236,7 @@ public final class DvdDrive extends LogicalUnit {
   /// Images need not end with a whole sector: what lacks is zeroes.
   private static void readPadded(VirtualDisk disk, long offset, List<MemorySegment> to, int bytes)
       throws IOException {
-    long there = Math.min(bytes, disk.size() - offset);
+    long there = Math.clamp(disk.size() - offset, 0, bytes);
     if (there == bytes) {
       disk.read(offset, to);
       return;
@@ -251,7 +251,9 @@ public final class DvdDrive extends LogicalUnit {
       segment.asSlice(piece).fill((byte) 0);
       done += segment.byteSize();
     }
-    disk.read(offset, part);
+    if (there > 0) {
+      disk.read(offset, part);
+    }
   }
 
   /// READ CD of what a data track has without its error correction: the user data of mode 1.

@@ -41,7 +41,7 @@ public final class ScsiController implements VmbusDevice {
   private Phase phase = Phase.CLOSED;
   private int version;
   private boolean rescanDue;
-  private final Map<Integer, List<StorageState.Completion>> restored = new TreeMap<>();
+  private final Map<Integer, StorageState.ChannelState> restored = new TreeMap<>();
 
   /// @param instance which controller of the partition it is
   /// @param subChannels that the guest may have besides the first channel
@@ -59,10 +59,14 @@ public final class ScsiController implements VmbusDevice {
 
   @Override
   public ChannelHandler open(Channel channel) {
-    int index = channel.offer().subChannel();
-    List<StorageState.Completion> undelivered;
+    return open(Line.of(channel));
+  }
+
+  ControllerChannel open(Line channel) {
+    int index = channel.subChannel();
+    StorageState.ChannelState saved;
     synchronized (this) {
-      undelivered = channel.restored() ? restored.remove(index) : null;
+      saved = channel.restored() ? restored.remove(index) : null;
       if (index == 0 && !channel.restored()) {
         phase = Phase.CLOSED;
         rescanDue = false;
@@ -70,7 +74,10 @@ public final class ScsiController implements VmbusDevice {
     }
     var handler =
         new ControllerChannel(
-            this, channel, threads, undelivered == null ? List.of() : undelivered);
+            this,
+            channel,
+            threads,
+            saved == null ? new StorageState.ChannelState(index, List.of(), List.of()) : saved);
     channels.put(index, handler);
     return handler;
   }
@@ -222,9 +229,9 @@ public final class ScsiController implements VmbusDevice {
     return version;
   }
 
-  /// Requests under way.
+  /// Requests under way, which touch the guest's memory.
   public int underWay() {
-    return units.values().stream().mapToInt(unit -> unit.requests().count()).sum();
+    return channels.values().stream().mapToInt(ControllerChannel::underWay).sum();
   }
 
   // --- saved state ---
@@ -235,15 +242,13 @@ public final class ScsiController implements VmbusDevice {
     units.forEach((lun, unit) -> unitStates.put(lun, unit.state()));
     var channelStates = new ArrayList<StorageState.ChannelState>();
     channels.forEach(
-        (index, channel) -> {
-          var undelivered = channel.undelivered();
-          if (!undelivered.isEmpty()) {
-            channelStates.add(new StorageState.ChannelState(index, undelivered));
+        (_, channel) -> {
+          var left = channel.state();
+          if (!left.isEmpty()) {
+            channelStates.add(left);
           }
         });
-    restored.forEach(
-        (index, undelivered) ->
-            channelStates.add(new StorageState.ChannelState(index, undelivered)));
+    channelStates.addAll(restored.values());
     return new StorageState(phase, version, rescanDue, unitStates, channelStates);
   }
 
@@ -264,7 +269,7 @@ public final class ScsiController implements VmbusDevice {
     rescanDue = state.rescanDue();
     restored.clear();
     for (var channel : state.channels()) {
-      restored.put(channel.subChannel(), channel.completions());
+      restored.put(channel.subChannel(), channel);
     }
   }
 }

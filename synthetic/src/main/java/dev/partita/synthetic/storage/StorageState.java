@@ -1,5 +1,6 @@
 package dev.partita.synthetic.storage;
 
+import dev.partita.vmbus.Packet;
 import java.util.List;
 import java.util.Map;
 
@@ -9,7 +10,7 @@ import java.util.Map;
 /// @param version of the protocol, or 0
 /// @param rescanDue whether the guest is still to be told of units that came or went
 /// @param units state of the units by LUN
-/// @param channels those of its channels that have completions to deliver
+/// @param channels those of its channels that have something left to do
 public record StorageState(
     Phase phase,
     int version,
@@ -34,10 +35,18 @@ public record StorageState(
     READY
   }
 
-  /// A channel's completions that found no room in the ring, first the oldest.
-  public record ChannelState(int subChannel, List<Completion> completions) {
+  /// What a channel has yet to do.
+  ///
+  /// @param completions that found no room in the ring, first the oldest
+  /// @param requests that have not begun, first the oldest
+  public record ChannelState(int subChannel, List<Completion> completions, List<Packet> requests) {
     public ChannelState {
       completions = List.copyOf(completions);
+      requests = List.copyOf(requests);
+    }
+
+    boolean isEmpty() {
+      return completions.isEmpty() && requests.isEmpty();
     }
   }
 
