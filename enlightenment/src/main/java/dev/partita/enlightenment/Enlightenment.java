@@ -77,7 +77,7 @@ public final class Enlightenment implements AutoCloseable {
     this.overlays = new OverlayPages(memory);
     this.time = new ReferenceTime(configuration.tscFrequency(), readTsc());
     this.vpAssistPages = new long[configuration.processorCount()];
-    this.synic = new Synic(partition, time);
+    this.synic = new Synic(partition, time, (communication & HypervisorLeaves.SIGNAL_EVENTS) != 0);
     this.hypercalls = new Hypercalls(memory, synic, communication);
   }
 

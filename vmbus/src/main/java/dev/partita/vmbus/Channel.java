@@ -240,6 +240,10 @@ public final class Channel {
     sendLock.lock();
     paused = true;
     sendLock.unlock();
+    var resting = handler;
+    if (resting != null) {
+      resting.rest();
+    }
   }
 
   void resume() {

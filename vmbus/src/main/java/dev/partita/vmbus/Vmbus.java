@@ -1,6 +1,5 @@
 package dev.partita.vmbus;
 
-import dev.partita.enlightenment.EventPort;
 import dev.partita.enlightenment.MessagePort;
 import dev.partita.enlightenment.Synic;
 import dev.partita.hypervisor.GuestMemory;
@@ -257,8 +256,7 @@ public final class Vmbus implements AutoCloseable {
             restoring,
             what.counters);
     open.put(number, channel);
-    synic.connect(
-        VmbusMessages.EVENT_CONNECTIONS | opening.relid(), (EventPort) _ -> channel.signal());
+    synic.connectDoorbell(VmbusMessages.EVENT_CONNECTIONS | opening.relid(), channel::signal);
     if (paused) {
       channel.pause();
       pausedChannels.add(channel);
