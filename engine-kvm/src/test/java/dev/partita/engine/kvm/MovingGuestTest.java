@@ -112,9 +112,9 @@ class MovingGuestTest {
     var alone = run(guest, Integer.MAX_VALUE, software);
     assertThat(alone).hasSize(lines);
     assertThat(run(guest, Integer.MAX_VALUE, kvm)).isEqualTo(alone);
-    assertThat(run(guest, 7, software, kvm)).isEqualTo(alone);
-    assertThat(run(guest, 13, kvm, software)).isEqualTo(alone);
-    assertThat(run(guest, 5, kvm, kvm)).isEqualTo(alone);
+    assertThat(run(guest, 11, software, kvm)).isEqualTo(alone);
+    assertThat(run(guest, 17, kvm, software)).isEqualTo(alone);
+    assertThat(run(guest, 20, kvm, kvm)).isEqualTo(alone);
   }
 
   /// At level 3, for a KVM without hardware under it has floating point only there:
