@@ -75,9 +75,23 @@ public final class Synic {
     return processors.get(processor).waiting(source);
   }
 
+  /// How many messages of {@link #post} wait for all sources of all processors, besides those in
+  /// their slots.
+  public int waiting() {
+    int sum = 0;
+    for (var processor : processors) {
+      sum += processor.waiting();
+    }
+    return sum;
+  }
+
   /// Forgets the messages that wait for a source; those of timers stay.
   public void discard(int processor, int source) {
     processors.get(processor).discard(source);
+  }
+
+  void addTo(Map<String, Long> counters) {
+    processors.forEach(processor -> processor.addTo(counters));
   }
 
   /// Sets an event flag, and interrupts if it was clear. Without effect while the guest has the
