@@ -49,7 +49,7 @@ class StorageTest {
     Files.write(image, bytes);
     try (var guest =
         PartitaProcess.start(
-            runtime, "run", "debian", "--cpus", "2", "--disk", child, "--dvd", "none")) {
+            runtime, "run", "debian-initramfs", "--cpus", "2", "--disk", child, "--dvd", "none")) {
       guest.expect("nothing here lasts", BOOT_SECONDS);
       inGuest(guest, "ls /sys/bus/vmbus/devices/f8b3781a*/channels | wc -w", "2");
       inGuest(
