@@ -5,7 +5,9 @@ module dev.partita.synthetic {
   requires transitive dev.partita.hypervisor;
   requires transitive dev.partita.vmbus;
   requires transitive dev.partita.disk;
+  requires jdk.jfr;
 
+  exports dev.partita.synthetic.input;
   exports dev.partita.synthetic.integration;
   exports dev.partita.synthetic.storage;
 }

@@ -179,6 +179,11 @@ final class RunCommand implements Callable<Integer> {
         var choice = Engines.named(Engines.AUTO);
         OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
         settings = settings.withEngine(choice.engine().name());
+      } else {
+        var chosen = settings.engine();
+        Engines.caution(chosen)
+            .ifPresent(
+                reason -> OperatorLog.say("engine %s, as asked: %s".formatted(chosen, reason)));
       }
       try (var time = new SystemTimeSource();
           var console = new Console()) {

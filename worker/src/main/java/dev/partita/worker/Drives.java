@@ -37,19 +37,37 @@ public final class Drives implements AutoCloseable {
 
   private static final class Drive {
     final DriveSettings.Kind kind;
+    final UUID identity;
     @Nullable VirtualDisk disk;
     @Nullable LogicalUnit unit;
 
-    Drive(DriveSettings.Kind kind, @Nullable VirtualDisk disk) {
+    Drive(DriveSettings.Kind kind, UUID identity, @Nullable VirtualDisk disk) {
       this.kind = kind;
+      this.identity = identity;
       this.disk = disk;
     }
+
+    @Nullable Tray tray() {
+      return unit instanceof DvdDrive dvd
+          ? dvd.state().trayOpen() ? Tray.OPEN : dvd.state().locked() ? Tray.LOCKED : Tray.IN
+          : null;
+    }
+  }
+
+  /// Where the tray of a DVD drive is.
+  public enum Tray {
+    IN,
+    /// The guest does not let the medium go; it is mounted, perhaps.
+    LOCKED,
+    /// The guest has ejected the medium.
+    OPEN
   }
 
   /// What an operator is told of a drive.
   ///
   /// @param file of the disk or medium; null for an empty DVD drive
   /// @param size bytes of the disk or medium, or 0
+  /// @param tray of a DVD drive; null of a disk, and while the machine begins again
   /// @param counters what the disk or medium has done since it was opened; null if there is none
   public record Info(
       int lun,
@@ -58,6 +76,7 @@ public final class Drives implements AutoCloseable {
       @Nullable DiskFormat format,
       boolean readOnly,
       long size,
+      @Nullable Tray tray,
       @Nullable DiskCounters counters) {}
 
   // --- life cycle ---
@@ -113,7 +132,7 @@ public final class Drives implements AutoCloseable {
         if (disk == null) {
           throw new IllegalStateException("a disk without a file");
         }
-        unit = new ScsiDisk(disk, identity(lun, disk));
+        unit = new ScsiDisk(disk, drive.identity);
       }
       case DVD -> {
         var dvd = new DvdDrive();
@@ -131,21 +150,22 @@ public final class Drives implements AutoCloseable {
   /// The disk's own id, or one that follows from its file's name. Of two disks with the same id
   /// (differencing disks of one parent) the second gets another: guests take disks with the same
   /// identity for two paths to one.
-  private UUID identity(int lun, VirtualDisk disk) {
-    var id = disk.id();
-    boolean taken = false;
-    for (var other : drives.entrySet()) {
-      var otherDisk = other.getValue().disk;
-      taken |= other.getKey() < lun && otherDisk != null && id != null && id.equals(otherDisk.id());
-    }
-    return id != null && !taken
-        ? id
-        : UUID.nameUUIDFromBytes(
-            Path.of(disk.name())
-                .toAbsolutePath()
-                .normalize()
-                .toString()
-                .getBytes(StandardCharsets.UTF_8));
+  private UUID identity(int lun, @Nullable VirtualDisk disk) {
+    var name = disk == null ? "" : Path.of(disk.name()).toAbsolutePath().normalize().toString();
+    var candidates =
+        Stream.of(
+            Optional.ofNullable(disk == null ? null : disk.id()),
+            Optional.of(named(name)),
+            Optional.of(named(name + " at LUN " + lun)));
+    return candidates
+        .flatMap(Optional::stream)
+        .filter(id -> drives.values().stream().noneMatch(other -> other.identity.equals(id)))
+        .findFirst()
+        .orElseGet(UUID::randomUUID);
+  }
+
+  private static UUID named(String name) {
+    return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
   }
 
   /// Flushes and closes all files. To be called when no machine uses them any more; a second time
@@ -154,7 +174,11 @@ public final class Drives implements AutoCloseable {
   public synchronized void close() {
     closed = true;
     for (var drive : drives.values()) {
-      close(drive);
+      try {
+        close(drive);
+      } catch (PartitionException e) {
+        LOG.log(System.Logger.Level.ERROR, e.getMessage());
+      }
     }
   }
 
@@ -164,11 +188,10 @@ public final class Drives implements AutoCloseable {
       try {
         disk.close();
       } catch (IOException e) {
-        LOG.log(
-            System.Logger.Level.ERROR,
-            "closing disk {0}: {1}: what was not flushed before may be lost",
-            disk.name(),
-            e.getMessage());
+        throw new PartitionException(
+            "closing disk %s: %s: what was not flushed before may be lost"
+                .formatted(disk.name(), e.getMessage()),
+            e);
       }
     }
   }
@@ -184,7 +207,7 @@ public final class Drives implements AutoCloseable {
     int lun = place(settings);
     var file = settings.file();
     var disk = file == null ? null : openFile(settings.kind(), file, settings);
-    var drive = new Drive(settings.kind(), disk);
+    var drive = new Drive(settings.kind(), identity(lun, disk), disk);
     drives.put(lun, drive);
     plug(lun, drive);
     return lun;
@@ -260,13 +283,15 @@ public final class Drives implements AutoCloseable {
   /// Removes a drive, as pulling it out; a running guest is told. Its file is flushed and closed
   /// when this returns.
   ///
-  /// @throws PartitionException if there is none
+  /// @throws PartitionException if there is none; or if it could not be flushed, and is removed all
+  ///     the same
   public synchronized void remove(int lun) {
     var drive = drive(lun);
     if (controller != null) {
       controller.detach(lun);
     }
     drives.remove(lun);
+    drive.unit = null;
     close(drive);
   }
 
@@ -311,8 +336,11 @@ public final class Drives implements AutoCloseable {
                   .formatted(lun)
               + " to let go: try again, or use --force");
     }
-    close(drive);
-    drive.disk = null;
+    try {
+      close(drive);
+    } finally {
+      drive.disk = null;
+    }
   }
 
   /// The LUN of the only DVD drive.
@@ -342,7 +370,7 @@ public final class Drives implements AutoCloseable {
           var disk = drive.disk;
           list.add(
               disk == null
-                  ? new Info(lun, drive.kind, null, null, true, 0, null)
+                  ? new Info(lun, drive.kind, null, null, true, 0, drive.tray(), null)
                   : new Info(
                       lun,
                       drive.kind,
@@ -350,6 +378,7 @@ public final class Drives implements AutoCloseable {
                       disk.format(),
                       disk.readOnly(),
                       disk.size(),
+                      drive.tray(),
                       disk.counters()));
         });
     return list;

@@ -21,9 +21,6 @@ import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
-import dev.partita.synthetic.integration.GuestShutdown;
-import dev.partita.synthetic.integration.Heartbeat;
-import dev.partita.synthetic.integration.TimeSynchronization;
 import dev.partita.synthetic.storage.DiskThreads;
 import dev.partita.synthetic.storage.ScsiController;
 import dev.partita.vmbus.Vmbus;
@@ -69,10 +66,10 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
+  private final CrashWatch crashes;
   private final DiskThreads diskThreads;
   private final ScsiController storage;
-  private final Heartbeat heartbeat;
-  private final GuestShutdown shutdown;
+  private final GuestServices services;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -121,13 +118,11 @@ final class VirtualMachine implements Machine {
               new Power());
       load(kernel);
       kernel = null;
-      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, new Crashes());
       bus = Vmbus.connect(memory, enlightenment.synic());
-      heartbeat = new Heartbeat(time);
-      shutdown = new GuestShutdown(time);
-      bus.attach(heartbeat);
-      bus.attach(shutdown);
-      bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
+      crashes = new CrashWatch(time, bus::packetsReceived, events);
+      services = new GuestServices(settings.name(), time, enlightenment::referenceTime);
+      services.attach(bus);
       diskThreads = new DiskThreads(settings.processors());
       storage = new ScsiController(STORAGE, settings.processors() - 1, diskThreads);
       drives.connect(storage);
@@ -243,8 +238,16 @@ final class VirtualMachine implements Machine {
     }
   }
 
-  private void guestCrashed(GuestCrash crash) {
-    events.crashed(GuestPanic.summary(crash), GuestPanic.details(crash));
+  private final class Crashes implements GuestCrash.Listener {
+    @Override
+    public void guestCrashed(GuestCrash crash) {
+      crashes.reported(crash);
+    }
+
+    @Override
+    public void guestWentOn() {
+      crashes.wentOn();
+    }
   }
 
   /// What the guest does to the machine's power. It is called in the middle of an instruction; the
@@ -252,23 +255,22 @@ final class VirtualMachine implements Machine {
   private final class Power implements PowerListener {
     @Override
     public void poweredOff() {
-      events.poweredOff();
+      if (!crashes.endIfCrashed()) {
+        events.poweredOff();
+      }
     }
 
     @Override
     public void resetRequested(ResetCause cause) {
-      events.reset();
+      if (!crashes.endIfCrashed()) {
+        events.reset();
+      }
     }
   }
 
   @Override
-  public boolean askToPowerOff() {
-    return shutdown.ask(GuestShutdown.Kind.POWER_OFF, false);
-  }
-
-  @Override
-  public String heartbeat() {
-    return heartbeat.status().name().toLowerCase(Locale.ROOT).replace('_', '-');
+  public GuestServices services() {
+    return services;
   }
 
   @Override
@@ -291,6 +293,8 @@ final class VirtualMachine implements Machine {
                       value,
                       Long::sum));
     }
+    counters.putAll(enlightenment.counters());
+    counters.putAll(bus.counters());
     intercepts.counts().forEach((cause, value) -> counters.put("exits." + cause, value));
     return new Statistics(
         instructions,

@@ -5,6 +5,7 @@ import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Outcome.StopReason;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
@@ -21,6 +22,8 @@ public final class Worker {
   private @Nullable StopReason stopReason;
   private @Nullable Life life;
   private @Nullable Machine machine;
+  private int resets;
+  private boolean over;
   private Statistics earlier = Statistics.NONE;
 
   /// A partition that has not begun.
@@ -72,16 +75,29 @@ public final class Worker {
   public Outcome run() throws InterruptedException {
     try (drives) {
       drives.open(settings.drives());
-      while (true) {
-        switch (runOnce()) {
-          case End.Final(var outcome) -> {
-            return outcome;
+      return runToTheEnd();
+    } finally {
+      synchronized (lock) {
+        over = true;
+        lock.notifyAll();
+      }
+    }
+  }
+
+  private Outcome runToTheEnd() throws InterruptedException {
+    while (true) {
+      switch (runOnce()) {
+        case End.Final(var outcome) -> {
+          return outcome;
+        }
+        case End.Reset() -> {
+          if (!settings.restartOnReset()) {
+            return new Outcome.Rebooted();
           }
-          case End.Reset() -> {
-            if (!settings.restartOnReset()) {
-              return new Outcome.Rebooted();
-            }
-            beforeRestart.run();
+          beforeRestart.run();
+          synchronized (lock) {
+            resets++;
+            lock.notifyAll();
           }
         }
       }
@@ -127,19 +143,49 @@ public final class Worker {
     }
   }
 
-  /// Asks the guest's system to power off in good order; returns at once. Any thread.
-  ///
-  /// @return false if it cannot be asked now: its driver for that is not there
-  public boolean askToPowerOff() {
+  /// Begins the machine again, as by its reset button. Any thread; without effect while there is no
+  /// machine.
+  public void reset() {
     synchronized (lock) {
-      return machine != null && machine.askToPowerOff();
+      if (life != null) {
+        life.end(new End.Reset());
+      }
     }
+  }
+
+  /// How often the machine has begun again. Any thread.
+  public int resets() {
+    synchronized (lock) {
+      return resets;
+    }
+  }
+
+  /// Waits until the machine has begun again more often than a count. Any thread.
+  ///
+  /// @return false if it never will: the partition has ended
+  public boolean awaitReset(int count) throws InterruptedException {
+    synchronized (lock) {
+      while (resets <= count && !over) {
+        lock.wait();
+      }
+      return resets > count;
+    }
+  }
+
+  /// The guest, whatever machine it runs on. Any thread.
+  public Guest guest() {
+    return new Guest(
+        () -> {
+          synchronized (lock) {
+            return machine == null ? Optional.empty() : Optional.of(machine.services());
+          }
+        });
   }
 
   /// Whether the guest answers: `ok`, `lost`, or `no-contact` without its driver. Any thread.
   public String heartbeat() {
     synchronized (lock) {
-      return machine == null ? "no-contact" : machine.heartbeat();
+      return machine == null ? "no-contact" : machine.services().heartbeatLabel();
     }
   }
 

@@ -1,63 +1,93 @@
 package dev.partita.synthetic.storage;
 
+import dev.partita.synthetic.storage.StorageState.ChannelState;
 import dev.partita.synthetic.storage.StorageState.Completion;
-import dev.partita.vmbus.Channel;
 import dev.partita.vmbus.ChannelHandler;
 import dev.partita.vmbus.Packet;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// One channel of a SCSI controller: requests come in, completions go out.
 ///
-/// What a guest can make it keep is bounded: {@link #MOST_REQUESTS} under way, beyond which the
-/// answer is "busy"; and as many completions that it does not fetch, beyond which the guest is
-/// broken, and the channel takes nothing more.
+/// Requests that may take long wait in a queue for a thread. What a guest can make it keep is
+/// bounded: {@link #MOST_REQUESTS} in the queue or under way, beyond which the answer is "busy";
+/// and as many completions that it does not fetch, beyond which the guest is broken, and the
+/// channel takes nothing more. Whoever waits for a channel (to close it, or to save the partition)
+/// waits only for what is under way, which is a few requests: those in the queue stay there, and
+/// are part of the saved state.
 final class ControllerChannel implements ChannelHandler {
-  /// Requests under way: more than Linux has on a whole controller for up to 50 processors.
+  /// Requests in the queue or under way: more than Linux has on a whole controller for up to 50
+  /// processors.
   static final int MOST_REQUESTS = 4096;
 
-  /// Pages that the requests under way name: 512 MiB.
+  /// Pages that these requests name: 512 MiB.
   private static final int MOST_PAGES = 1 << 17;
 
   /// Pages of one request; a guest that has asked uses {@link ScsiController#MOST_TRANSFER}.
   private static final int MOST_REQUEST_PAGES = 1 << 11;
 
   /// Completions that wait for room in the ring.
-  private static final int MOST_COMPLETIONS = 2 * MOST_REQUESTS;
+  static final int MOST_COMPLETIONS = 2 * MOST_REQUESTS;
 
   private static final System.Logger LOG = System.getLogger(ControllerChannel.class.getName());
 
   private final ScsiController controller;
-  private final Channel channel;
+  private final Line channel;
   private final Executor threads;
-  private final InFlight requests = new InFlight();
 
   private final ReentrantLock lock = new ReentrantLock();
+  private final Condition idle = lock.newCondition();
   // Guarded by the lock.
+  private final LinkedHashSet<Request> queue = new LinkedHashSet<>();
   private final ArrayDeque<Completion> waiting;
+  private int underWay;
   private int pages;
+  private boolean resting;
+  private boolean closed;
   private boolean broken;
 
-  /// @param undelivered completions from before the partition was saved
-  ControllerChannel(
-      ScsiController controller, Channel channel, Executor threads, List<Completion> undelivered) {
+  /// A request that a thread will do.
+  ///
+  /// @param pages of the buffer
+  private record Request(
+      Packet packet, ByteBuffer srb, LogicalUnit unit, Cdb cdb, DataBuffer buffer, int pages) {
+    // Each is another, whatever it holds.
+    @Override
+    public boolean equals(Object other) {
+      return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+      return System.identityHashCode(this);
+    }
+  }
+
+  /// @param saved what it had to do when the partition was saved
+  ControllerChannel(ScsiController controller, Line channel, Executor threads, ChannelState saved) {
     this.controller = controller;
     this.channel = channel;
     this.threads = threads;
-    this.waiting = new ArrayDeque<>(undelivered);
-    if (!undelivered.isEmpty()) {
-      channel.execute(this::roomAvailable);
+    this.waiting = new ArrayDeque<>(saved.completions());
+    if (!saved.completions().isEmpty() || !saved.requests().isEmpty()) {
+      channel.execute(
+          () -> {
+            roomAvailable();
+            saved.requests().forEach(this::received);
+          });
     }
   }
 
   private int index() {
-    return channel.offer().subChannel();
+    return channel.subChannel();
   }
 
   // --- packets ---
@@ -138,15 +168,26 @@ final class ControllerChannel implements ChannelHandler {
       return;
     }
     var unit = here ? controller.unit(lun) : null;
-    if (unit == null || !unit.requests().enter()) {
-      var result =
-          cdb.opcode() == Opcode.INQUIRY
-              ? LogicalUnit.absentInquiry(cdb, buffer, lun == 0)
-              : ScsiResult.NO_UNIT;
-      answer(packet, VstorPacket.result(srb, result));
+    if (unit == null) {
+      answer(packet, VstorPacket.result(srb, absent(cdb, buffer, lun, here)));
       return;
     }
-    run(packet, srb, unit, cdb, buffer, count);
+    var request = new Request(packet, srb, unit, cdb, buffer, count);
+    if (!unit.isSlow(cdb)) {
+      answer(packet, VstorPacket.result(srb, perform(request)));
+    } else if (!enqueue(request)) {
+      answer(packet, VstorPacket.result(srb, ScsiResult.TRY_LATER));
+    }
+  }
+
+  /// What a LUN answers where there is no unit.
+  private ScsiResult absent(Cdb cdb, DataBuffer buffer, int lun, boolean here) {
+    return switch (cdb.opcode()) {
+      case Opcode.INQUIRY -> LogicalUnit.absentInquiry(cdb, buffer, here && lun == 0);
+      case Opcode.SYNCHRONIZE_CACHE_10, Opcode.SYNCHRONIZE_CACHE_16 ->
+          here && controller.isDeparted(lun) ? ScsiResult.done() : ScsiResult.NO_UNIT;
+      default -> ScsiResult.NO_UNIT;
+    };
   }
 
   private static Cdb cdb(ByteBuffer srb) {
@@ -166,66 +207,91 @@ final class ControllerChannel implements ChannelHandler {
     return ScsiResult.done(buffer.put(list.array(), (int) Math.min(cdb.u32(6), Integer.MAX_VALUE)));
   }
 
-  /// @param count pages of the buffer
-  private void run(
-      Packet packet, ByteBuffer srb, LogicalUnit unit, Cdb cdb, DataBuffer buffer, int count) {
-    if (!unit.isSlow(cdb)) {
-      try {
-        answer(packet, VstorPacket.result(srb, execute(unit, cdb, buffer)));
-      } finally {
-        unit.requests().exit();
-      }
-      return;
-    }
-    if (!admit(count)) {
-      unit.requests().exit();
-      answer(packet, VstorPacket.result(srb, ScsiResult.TRY_LATER));
-      return;
+  private static ScsiResult perform(Request request) {
+    var unit = request.unit;
+    if (!unit.requests().enter()) {
+      return ScsiResult.NO_UNIT;
     }
     try {
-      threads.execute(
-          () -> {
-            try {
-              answer(packet, VstorPacket.result(srb, execute(unit, cdb, buffer)));
-            } finally {
-              unit.requests().exit();
-              dismiss(count);
-            }
-          });
-    } catch (RejectedExecutionException e) {
-      // The partition ends.
-      unit.requests().exit();
-      dismiss(count);
-    }
-  }
-
-  private static ScsiResult execute(LogicalUnit unit, Cdb cdb, DataBuffer buffer) {
-    try {
-      return unit.execute(cdb, buffer);
+      return unit.execute(request.cdb, request.buffer);
     } catch (RuntimeException e) {
-      LOG.log(System.Logger.Level.ERROR, "SCSI command " + cdb, e);
+      LOG.log(System.Logger.Level.ERROR, "SCSI command " + request.cdb, e);
       return ScsiResult.failed(Sense.INTERNAL_TARGET_FAILURE);
+    } finally {
+      unit.requests().exit();
     }
   }
 
-  private boolean admit(int count) {
+  /// @return false if too much is to be done already
+  private boolean enqueue(Request request) {
     lock.lock();
     try {
-      if (requests.count() >= MOST_REQUESTS || pages + count > MOST_PAGES) {
+      if (queue.size() + underWay >= MOST_REQUESTS || pages + request.pages > MOST_PAGES) {
         return false;
       }
-      pages += count;
+      queue.add(request);
+      pages += request.pages;
     } finally {
       lock.unlock();
     }
-    return requests.enter();
+    handOver(request);
+    return true;
   }
 
-  private void dismiss(int count) {
+  private void handOver(Request request) {
+    try {
+      threads.execute(() -> run(request));
+    } catch (RejectedExecutionException e) {
+      // The partition ends: the request stays in the queue and is dropped with that.
+    }
+  }
+
+  /// On a thread of the pool.
+  private void run(Request request) {
     lock.lock();
-    pages -= count;
-    lock.unlock();
-    requests.exit();
+    try {
+      if (resting || closed || !queue.remove(request)) {
+        return;
+      }
+      underWay++;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      var event = new StorageRequestEvent();
+      event.begin();
+      var result = perform(request);
+      answer(request.packet, VstorPacket.result(request.srb, result));
+      event.end();
+      if (event.shouldCommit()) {
+        commit(event, request, result);
+      }
+    } finally {
+      lock.lock();
+      pages -= request.pages;
+      if (--underWay == 0) {
+        idle.signalAll();
+      }
+      lock.unlock();
+    }
+  }
+
+  private void commit(StorageRequestEvent event, Request request, ScsiResult result) {
+    event.channel = index();
+    event.lun = request.srb.get(VstorLayout.LUN) & 0xFF;
+    event.command = request.cdb.toString();
+    event.transferred = result.transferred();
+    event.status = result.status();
+    var sense = result.sense();
+    event.sense = sense == null ? "" : sense.toString();
+    event.commit();
+  }
+
+  private void awaitIdle() {
+    // What is waited for is memory that must not be touched any more: there is no giving up.
+    while (underWay > 0) {
+      idle.awaitUninterruptibly();
+    }
   }
 
   // --- completions ---
@@ -236,7 +302,7 @@ final class ControllerChannel implements ChannelHandler {
     }
     lock.lock();
     try {
-      if (broken) {
+      if (broken || closed) {
         return;
       }
       if (!waiting.isEmpty() || !channel.complete(packet.transactionId(), payload)) {
@@ -244,6 +310,7 @@ final class ControllerChannel implements ChannelHandler {
         if (waiting.size() >= MOST_COMPLETIONS) {
           broken = true;
           waiting.clear();
+          queue.clear();
           LOG.log(
               System.Logger.Level.WARNING,
               "storage channel {0} stops: the guest does not fetch its completions",
@@ -284,13 +351,25 @@ final class ControllerChannel implements ChannelHandler {
 
   /// Sends a packet that the guest has not asked for.
   boolean send(byte[] payload) {
-    return channel.send(false, 0, payload);
+    return channel.send(payload);
   }
 
-  List<Completion> undelivered() {
+  /// What is left to do. Only while the bus is paused.
+  ChannelState state() {
     lock.lock();
     try {
-      return new ArrayList<>(waiting);
+      return new ChannelState(
+          index(), new ArrayList<>(waiting), queue.stream().map(Request::packet).toList());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Requests under way.
+  int underWay() {
+    lock.lock();
+    try {
+      return underWay;
     } finally {
       lock.unlock();
     }
@@ -298,12 +377,39 @@ final class ControllerChannel implements ChannelHandler {
 
   @Override
   public void rest() {
-    requests.awaitNone();
+    lock.lock();
+    try {
+      resting = true;
+      awaitIdle();
+    } finally {
+      lock.unlock();
+    }
+    channel.execute(this::goOn);
+  }
+
+  /// The channel's thread works again.
+  private void goOn() {
+    List<Request> all;
+    lock.lock();
+    try {
+      resting = false;
+      all = List.copyOf(queue);
+    } finally {
+      lock.unlock();
+    }
+    all.forEach(this::handOver);
   }
 
   @Override
   public void closed() {
-    requests.awaitNone();
+    lock.lock();
+    try {
+      closed = true;
+      queue.clear();
+      awaitIdle();
+    } finally {
+      lock.unlock();
+    }
     controller.closed(index(), this);
   }
 }

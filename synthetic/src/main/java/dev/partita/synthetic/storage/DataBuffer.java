@@ -78,14 +78,25 @@ final class DataBuffer {
   }
 
   private void each(int count, Run action) {
-    if (count < 0 || count > length) {
-      throw new IllegalArgumentException(count + " bytes of a buffer of " + length);
+    each(0, count, action);
+  }
+
+  private void each(int from, int count, Run action) {
+    if (from < 0 || count < 0 || count > length - from) {
+      throw new IllegalArgumentException(
+          "%d bytes from %d of a buffer of %d".formatted(count, from, length));
     }
     var ram = memory;
+    int skip = from;
     int done = 0;
     for (int i = 0; ram != null && i < runs && done < count; i++) {
-      long bytes = Math.min(lengths[i], count - done);
-      action.act(ram, addresses[i], bytes, done);
+      if (skip >= lengths[i]) {
+        skip -= (int) lengths[i];
+        continue;
+      }
+      long bytes = Math.min(lengths[i] - skip, count - done);
+      action.act(ram, addresses[i] + skip, bytes, done);
+      skip = 0;
       done += (int) bytes;
     }
   }
@@ -130,6 +141,19 @@ final class DataBuffer {
             MemorySegment.copy(
                 ram.slice(address, bytes), ValueLayout.JAVA_BYTE, 0, data, done, (int) bytes));
     return data;
+  }
+
+  /// Whether bytes are those of the guest's.
+  ///
+  /// @param from where the guest's begin in the buffer, with as many after it
+  boolean matches(int from, MemorySegment bytes) {
+    boolean[] same = {true};
+    each(
+        from,
+        (int) bytes.byteSize(),
+        (ram, address, count, done) ->
+            same[0] &= ram.slice(address, count).mismatch(bytes.asSlice(done, count)) < 0);
+    return same[0];
   }
 
   @Override

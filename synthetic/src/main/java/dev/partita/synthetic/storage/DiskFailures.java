@@ -28,6 +28,14 @@ final class DiskFailures {
 
   /// The first, the second, the fourth and so on: a disk that is gone fails thousands a second.
   private void tell(String what, long sector, IOException e) {
+    var event = new StorageErrorEvent();
+    if (event.isEnabled()) {
+      event.disk = name;
+      event.action = what;
+      event.sector = sector;
+      event.reason = String.valueOf(e.getMessage());
+      event.commit();
+    }
     long number = count.incrementAndGet();
     if (Long.bitCount(number) == 1) {
       LOG.log(

@@ -16,8 +16,12 @@ final class DiskPages {
   /// Descriptors of one UNMAP, at most: they fit in a page.
   static final int MOST_UNMAP_DESCRIPTORS = 255;
 
-  /// Bytes one UNMAP or WRITE SAME may name: a command should not take minutes.
-  private static final long MOST_BYTES = 1L << 30;
+  /// Bytes one UNMAP may name: a command should not take minutes.
+  private static final long MOST_UNMAP = 1L << 30;
+
+  /// Bytes one WRITE SAME may name, whose sectors may have to be written indeed. Whoever ends or
+  /// saves the partition waits for the commands under way.
+  private static final long MOST_SAME = 1L << 26;
 
   /// The host's files have holes of whole pages.
   private static final int HOLE = 4096;
@@ -64,11 +68,11 @@ final class DiskPages {
   }
 
   long mostUnmapSectors() {
-    return MOST_BYTES / sectorSize;
+    return MOST_UNMAP / sectorSize;
   }
 
   long mostSameSectors() {
-    return MOST_BYTES / sectorSize;
+    return MOST_SAME / sectorSize;
   }
 
   /// The power of two of logical sectors in a physical one.

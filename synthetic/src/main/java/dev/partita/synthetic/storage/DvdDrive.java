@@ -218,6 +218,9 @@ public final class DvdDrive extends LogicalUnit {
     if (sector > sectors || count > sectors - sector) {
       return ScsiResult.failed(Sense.OUT_OF_RANGE);
     }
+    if (count == 0) {
+      return ScsiResult.done(); // also at the end, which may lie beyond the image's
+    }
     long bytes = count * SECTOR_SIZE;
     if (bytes > data.length()) {
       return ScsiResult.BAD_BUFFER;

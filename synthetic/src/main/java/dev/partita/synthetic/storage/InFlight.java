@@ -48,10 +48,6 @@ final class InFlight {
     awaitNone();
   }
 
-  synchronized int count() {
-    return count;
-  }
-
   private void awaitWhile(java.util.function.BooleanSupplier condition) {
     boolean interrupted = false;
     while (condition.getAsBoolean()) {

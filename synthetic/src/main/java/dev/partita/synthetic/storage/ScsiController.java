@@ -9,7 +9,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -41,7 +43,8 @@ public final class ScsiController implements VmbusDevice {
   private Phase phase = Phase.CLOSED;
   private int version;
   private boolean rescanDue;
-  private final Map<Integer, List<StorageState.Completion>> restored = new TreeMap<>();
+  private final Set<Integer> departed = new TreeSet<>();
+  private final Map<Integer, StorageState.ChannelState> restored = new TreeMap<>();
 
   /// @param instance which controller of the partition it is
   /// @param subChannels that the guest may have besides the first channel
@@ -59,18 +62,26 @@ public final class ScsiController implements VmbusDevice {
 
   @Override
   public ChannelHandler open(Channel channel) {
-    int index = channel.offer().subChannel();
-    List<StorageState.Completion> undelivered;
+    return open(Line.of(channel));
+  }
+
+  ControllerChannel open(Line channel) {
+    int index = channel.subChannel();
+    StorageState.ChannelState saved;
     synchronized (this) {
-      undelivered = channel.restored() ? restored.remove(index) : null;
+      saved = channel.restored() ? restored.remove(index) : null;
       if (index == 0 && !channel.restored()) {
         phase = Phase.CLOSED;
         rescanDue = false;
+        departed.clear();
       }
     }
     var handler =
         new ControllerChannel(
-            this, channel, threads, undelivered == null ? List.of() : undelivered);
+            this,
+            channel,
+            threads,
+            saved == null ? new StorageState.ChannelState(index, List.of(), List.of()) : saved);
     channels.put(index, handler);
     return handler;
   }
@@ -97,17 +108,32 @@ public final class ScsiController implements VmbusDevice {
     if (units.putIfAbsent(lun, unit) != null) {
       throw new IllegalStateException("there is a unit at LUN " + lun);
     }
+    synchronized (this) {
+      departed.remove(lun);
+    }
     rescan();
   }
 
-  /// Pulls a unit out; the guest is told. When this returns, no request uses it any more.
+  /// Flushes a unit and pulls it out; the guest is told. When this returns, no request uses it any
+  /// more.
   public @Nullable LogicalUnit detach(int lun) {
     var unit = units.remove(lun);
     if (unit != null) {
       unit.requests().end();
+      if (unit.flush().isGood()) {
+        synchronized (this) {
+          departed.add(lun);
+        }
+      }
       rescan();
     }
     return unit;
+  }
+
+  /// Whether a unit was pulled out there, all it was given on its medium. Linux flushes a disk when
+  /// it has learned that it is gone, and takes a refusal for lost data.
+  synchronized boolean isDeparted(int lun) {
+    return departed.contains(lun);
   }
 
   @Nullable LogicalUnit unit(int lun) {
@@ -222,9 +248,9 @@ public final class ScsiController implements VmbusDevice {
     return version;
   }
 
-  /// Requests under way.
+  /// Requests under way, which touch the guest's memory.
   public int underWay() {
-    return units.values().stream().mapToInt(unit -> unit.requests().count()).sum();
+    return channels.values().stream().mapToInt(ControllerChannel::underWay).sum();
   }
 
   // --- saved state ---
@@ -235,16 +261,14 @@ public final class ScsiController implements VmbusDevice {
     units.forEach((lun, unit) -> unitStates.put(lun, unit.state()));
     var channelStates = new ArrayList<StorageState.ChannelState>();
     channels.forEach(
-        (index, channel) -> {
-          var undelivered = channel.undelivered();
-          if (!undelivered.isEmpty()) {
-            channelStates.add(new StorageState.ChannelState(index, undelivered));
+        (_, channel) -> {
+          var left = channel.state();
+          if (!left.isEmpty()) {
+            channelStates.add(left);
           }
         });
-    restored.forEach(
-        (index, undelivered) ->
-            channelStates.add(new StorageState.ChannelState(index, undelivered)));
-    return new StorageState(phase, version, rescanDue, unitStates, channelStates);
+    channelStates.addAll(restored.values());
+    return new StorageState(phase, version, rescanDue, departed, unitStates, channelStates);
   }
 
   /// Takes a state over, before the bus does, with the same units attached.
@@ -262,9 +286,11 @@ public final class ScsiController implements VmbusDevice {
     phase = state.phase();
     version = state.version();
     rescanDue = state.rescanDue();
+    departed.clear();
+    departed.addAll(state.departed());
     restored.clear();
     for (var channel : state.channels()) {
-      restored.put(channel.subChannel(), channel.completions());
+      restored.put(channel.subChannel(), channel);
     }
   }
 }

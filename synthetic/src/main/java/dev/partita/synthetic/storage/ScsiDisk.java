@@ -26,6 +26,7 @@ public final class ScsiDisk extends LogicalUnit {
   private static final int SAME_NO_DATA = 1;
 
   private final VirtualDisk disk;
+  private final UUID identity;
   private final DiskPages pages;
   private final DiskFailures failures;
   private final int sectorSize;
@@ -35,6 +36,7 @@ public final class ScsiDisk extends LogicalUnit {
   /// @param identity by which guests tell disks apart; the same whenever the disk is attached
   public ScsiDisk(VirtualDisk disk, UUID identity) {
     this.disk = disk;
+    this.identity = identity;
     this.sectorSize = disk.logicalSectorSize();
     this.sectors = disk.size() / sectorSize;
     this.pages = new DiskPages(disk, identity);
@@ -78,6 +80,9 @@ public final class ScsiDisk extends LogicalUnit {
 
   @Override
   ScsiResult command(Cdb cdb, DataBuffer data) {
+    if (asksForProtection(cdb)) {
+      return ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
+    }
     return switch (cdb.opcode()) {
       case Opcode.TEST_UNIT_READY, Opcode.PREVENT_ALLOW_MEDIUM_REMOVAL -> ScsiResult.done();
       case Opcode.RESERVE_6, Opcode.RELEASE_6 -> ScsiResult.done(); // there is no other initiator
@@ -114,7 +119,32 @@ public final class ScsiDisk extends LogicalUnit {
           (cdb.u8(1) & 0x1F) == Opcode.REPORT_SUPPORTED_OPERATION_CODES
               ? DiskCommands.report(cdb, data, pages.trims())
               : ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
+      // PERSISTENT RESERVE IN and OUT among them, as on Hyper-V's disks that are not shared: a file
+      // has one holder and a disk one initiator, so that nothing could be reserved against anyone.
       default -> ScsiResult.failed(Sense.INVALID_OPERATION_CODE);
+    };
+  }
+
+  /// RDPROTECT, WRPROTECT or VRPROTECT, for protection information that the disk does not have
+  /// (SBC-3, 4.22).
+  private static boolean asksForProtection(Cdb cdb) {
+    return switch (cdb.opcode()) {
+      case Opcode.READ_10,
+          Opcode.READ_12,
+          Opcode.READ_16,
+          Opcode.WRITE_10,
+          Opcode.WRITE_12,
+          Opcode.WRITE_16,
+          Opcode.WRITE_AND_VERIFY_10,
+          Opcode.WRITE_AND_VERIFY_12,
+          Opcode.WRITE_AND_VERIFY_16,
+          Opcode.VERIFY_10,
+          Opcode.VERIFY_12,
+          Opcode.VERIFY_16,
+          Opcode.WRITE_SAME_10,
+          Opcode.WRITE_SAME_16 ->
+          cdb.bit(1, 0xE0);
+      default -> false;
     };
   }
 
@@ -182,6 +212,11 @@ public final class ScsiDisk extends LogicalUnit {
     return flush(sector);
   }
 
+  @Override
+  ScsiResult flush() {
+    return disk.readOnly() ? ScsiResult.done() : flush(0);
+  }
+
   private ScsiResult flush(long sector) {
     try {
       disk.flush();
@@ -201,46 +236,40 @@ public final class ScsiDisk extends LogicalUnit {
     if (!isWithin(sector, count)) {
       return ScsiResult.failed(Sense.OUT_OF_RANGE);
     }
-    int byteCheck = cdb.u8(1) >> 1 & 3;
     long bytes = count * sectorSize;
-    switch (byteCheck) {
-      case 0 -> {
-        // The medium is the host's, which checks it by itself.
-        return ScsiResult.done();
-      }
-      case 1 -> {
-        if (bytes > data.length()) {
-          return ScsiResult.BAD_BUFFER;
-        }
-      }
-      case 3 -> {
-        if (sectorSize > data.length()) {
-          return ScsiResult.BAD_BUFFER;
-        }
-      }
-      default -> {
-        return ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
-      }
-    }
-    var expected = data.get(byteCheck == 1 ? (int) bytes : sectorSize);
-    var want = MemorySegment.ofArray(expected);
+    return switch (cdb.u8(1) >> 1 & 3) {
+      // The medium is the host's, which checks it by itself.
+      case 0 -> ScsiResult.done();
+      case 1 -> bytes > data.length() ? ScsiResult.BAD_BUFFER : compare(sector, bytes, bytes, data);
+      case 3 ->
+          count > pages.mostSameSectors()
+              ? ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB)
+              : sectorSize > data.length()
+                  ? ScsiResult.BAD_BUFFER
+                  : compare(sector, bytes, sectorSize, data);
+      default -> ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
+    };
+  }
+
+  /// Compares sectors with the guest's bytes.
+  ///
+  /// @param period after so many bytes the guest's begin again
+  private ScsiResult compare(long sector, long bytes, long period, DataBuffer data) {
+    long most = Math.min(PATTERN_PIECE, period);
     try (var arena = Arena.ofConfined()) {
-      var piece = arena.allocate(PATTERN_PIECE, 8);
+      var piece = arena.allocate(Math.max(most, sectorSize), 8);
       for (long done = 0; done < bytes; ) {
-        var found = piece.asSlice(0, Math.min(PATTERN_PIECE, bytes - done));
+        var found = piece.asSlice(0, Math.min(most, bytes - done));
         disk.read(sector * sectorSize + done, found);
-        for (long at = 0; at < found.byteSize(); at += sectorSize) {
-          long from = byteCheck == 1 ? done + at : 0;
-          if (found.asSlice(at, sectorSize).mismatch(want.asSlice(from, sectorSize)) >= 0) {
-            return ScsiResult.failed(Sense.MISCOMPARED);
-          }
+        if (!data.matches((int) (done % period), found)) {
+          return ScsiResult.failed(Sense.MISCOMPARED);
         }
         done += found.byteSize();
       }
     } catch (IOException e) {
       return failures.reading(sector, e);
     }
-    return ScsiResult.done(expected.length);
+    return ScsiResult.done((int) Math.min(bytes, period));
   }
 
   // --- giving back and filling ---
@@ -405,6 +434,11 @@ public final class ScsiDisk extends LogicalUnit {
     }
     setAttentions(saved.attentions());
     writeCache = saved.writeCache();
+  }
+
+  /// By which guests tell it from others.
+  public UUID identity() {
+    return identity;
   }
 
   /// The virtual disk.

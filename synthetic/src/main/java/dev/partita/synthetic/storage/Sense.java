@@ -48,6 +48,12 @@ public record Sense(int key, int code, int qualifier) {
     }
   }
 
+  /// Key, code and qualifier as the standards write them: `5/24/00`.
+  @Override
+  public String toString() {
+    return "%X/%02X/%02X".formatted(key, code, qualifier);
+  }
+
   boolean isIllegalRequest() {
     return key == ILLEGAL_REQUEST;
   }

@@ -1,26 +1,31 @@
 package dev.partita.synthetic.storage;
 
+import dev.partita.vmbus.Packet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /// The saveable state of a SCSI controller.
 ///
 /// @param phase how far its first channel's negotiation is
 /// @param version of the protocol, or 0
 /// @param rescanDue whether the guest is still to be told of units that came or went
+/// @param departed LUNs of units that were pulled out in good order since the guest began
 /// @param units state of the units by LUN
-/// @param channels those of its channels that have completions to deliver
+/// @param channels those of its channels that have something left to do
 public record StorageState(
     Phase phase,
     int version,
     boolean rescanDue,
+    Set<Integer> departed,
     Map<Integer, UnitState> units,
     List<ChannelState> channels) {
   /// Of a controller that no guest has opened.
   public static final StorageState NONE =
-      new StorageState(Phase.CLOSED, 0, false, Map.of(), List.of());
+      new StorageState(Phase.CLOSED, 0, false, Set.of(), Map.of(), List.of());
 
   public StorageState {
+    departed = Set.copyOf(departed);
     units = Map.copyOf(units);
     channels = List.copyOf(channels);
   }
@@ -34,10 +39,18 @@ public record StorageState(
     READY
   }
 
-  /// A channel's completions that found no room in the ring, first the oldest.
-  public record ChannelState(int subChannel, List<Completion> completions) {
+  /// What a channel has yet to do.
+  ///
+  /// @param completions that found no room in the ring, first the oldest
+  /// @param requests that have not begun, first the oldest
+  public record ChannelState(int subChannel, List<Completion> completions, List<Packet> requests) {
     public ChannelState {
       completions = List.copyOf(completions);
+      requests = List.copyOf(requests);
+    }
+
+    boolean isEmpty() {
+      return completions.isEmpty() && requests.isEmpty();
     }
   }
 
