@@ -278,7 +278,9 @@ public final class Channel {
       }
       counters.packetsSent.increment();
       counters.bytesSent.add(extension.length + (long) payload.length);
-      PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      if (FlightRecording.isOn()) {
+        PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      }
       if (written == OutgoingRing.Written.SIGNAL) {
         signalGuest();
       }
@@ -424,9 +426,11 @@ public final class Channel {
       int bytes = packet.extension().length + packet.payload().length;
       counters.packetsReceived.increment();
       counters.bytesReceived.add(bytes);
-      var event = PacketEvent.started();
+      var event = FlightRecording.isOn() ? PacketEvent.started() : null;
       current.received(packet);
-      event.received(this, packet, bytes);
+      if (event != null) {
+        event.received(this, packet, bytes);
+      }
     }
     return false;
   }
