@@ -348,16 +348,22 @@ public final class Channel {
     }
     stopSending();
     awaitClose();
+    // Not while paused: the device may use guest memory to the last, and the guest is told then.
+    turn.acquireUninterruptibly();
     try {
       var last = handler;
       handler = null;
       if (last != null) {
         last.closed();
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.log(System.Logger.Level.ERROR, "closing channel " + opening.relid(), e);
     } finally {
-      bus.channelClosed(number, this);
+      try {
+        bus.channelClosed(number, this);
+      } finally {
+        turn.release();
+      }
     }
   }
 
@@ -449,7 +455,7 @@ public final class Channel {
         turn.acquireUninterruptibly();
         try {
           task.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
           LOG.log(System.Logger.Level.ERROR, "channel " + opening.relid(), e);
         } finally {
           turn.release();
