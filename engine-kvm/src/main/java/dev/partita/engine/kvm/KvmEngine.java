@@ -68,7 +68,7 @@ public final class KvmEngine implements Engine {
   @Override
   public Partition createPartition(PartitionConfiguration configuration) {
     try {
-      return new KvmPartition(device, hasRings(), configuration, facts());
+      return new KvmPartition(this, configuration, facts());
     } catch (KvmException e) {
       throw refused(e);
     }
@@ -82,7 +82,8 @@ public final class KvmEngine implements Engine {
     return tracking;
   }
 
-  private boolean hasRings() {
+  /// Whether dirty pages come by rings, if KVM has them.
+  boolean hasRings() {
     return switch (tracking) {
       case RINGS -> true;
       case BITMAPS -> false;

@@ -11,7 +11,6 @@ import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -64,6 +63,7 @@ final class KvmPartition implements Partition {
     @Nullable KvmPartition running;
   }
 
+  private final KvmEngine engine;
   private final PartitionConfiguration configuration;
   private final HostFacts facts;
   private final KvmHost host;
@@ -84,8 +84,8 @@ final class KvmPartition implements Partition {
   // Guarded by the lock.
   private boolean freed;
 
-  /// @param rings whether dirty pages come by rings, if KVM has them
-  KvmPartition(Path device, boolean rings, PartitionConfiguration configuration, HostFacts facts) {
+  KvmPartition(KvmEngine engine, PartitionConfiguration configuration, HostFacts facts) {
+    this.engine = engine;
     this.configuration = configuration;
     this.facts = facts;
     if (configuration.processorCount() > facts.maximumProcessors()) {
@@ -95,13 +95,13 @@ final class KvmPartition implements Partition {
           "%d virtual processors asked, but the host's KVM allows %d"
               .formatted(configuration.processorCount(), facts.maximumProcessors()));
     }
-    host = KvmHost.open(device);
+    host = KvmHost.open(engine.device());
     KvmDescriptor made = null;
     try {
       made = host.createMachine();
       machine = made;
       configure();
-      int ringSize = rings ? enableRings() : 0;
+      int ringSize = engine.hasRings() ? enableRings() : 0;
       dirtyLog = new DirtyLog(machine, configuration.memory(), processors, ringSize != 0);
       levelRoutes = new LevelRoutes(machine);
       doorbells = host.check(Capability.KVM_CAP_IOEVENTFD) != 0 ? new EventDoorbells(this) : null;
@@ -193,6 +193,12 @@ final class KvmPartition implements Partition {
               .formatted(facts.tscFrequency() / 1000, frequency / 1000));
     }
     processor.call(Ioctl.KVM_SET_TSC_KHZ, frequency / 1000);
+  }
+
+  /// What an operator should know of a guest that failed on this host; empty if nothing.
+  String remark() {
+    var result = engine.selfTest();
+    return result.works() ? "" : "; " + result.reason() + ": use --engine software";
   }
 
   HostFacts facts() {

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @MethodSource("dev.partita.engine.kvm.TestEngines#all")
 class DoorbellsTest {
   private static final int PORT = 0xE1;
-  private static final long SECONDS = 20;
+  private static final long SECONDS = 60;
 
   @Parameter Engine engine = new SoftwareEngine();
 
