@@ -195,10 +195,8 @@ final class KvmPartition implements Partition {
     processor.call(Ioctl.KVM_SET_TSC_KHZ, frequency / 1000);
   }
 
-  /// What an operator should know of a guest that failed on this host; empty if nothing.
-  String remark() {
-    var result = engine.selfTest();
-    return result.works() ? "" : "; " + result.reason() + ": use --engine software";
+  KvmEngine engine() {
+    return engine;
   }
 
   HostFacts facts() {

@@ -688,7 +688,7 @@ final class KvmProcessor implements VirtualProcessor {
             Intercept.Shutdown.Reason.UNSUPPORTED,
             "KVM cannot emulate an instruction of the guest"
                 + (code.length == 0 ? "" : ": " + HexFormat.ofDelimiter(" ").formatHex(code))
-                + partition.remark(),
+                + partition.engine().remark(),
             code)
         : new GuestStop(
             Intercept.Shutdown.Reason.INTERNAL_ERROR,
@@ -699,7 +699,7 @@ final class KvmProcessor implements VirtualProcessor {
                     Arrays.stream(area.internalData())
                         .mapToObj(Long::toHexString)
                         .collect(Collectors.joining(" ")),
-                    partition.remark()),
+                    partition.engine().remark()),
             code);
   }
 
