@@ -15,6 +15,11 @@ import java.util.concurrent.atomic.LongAdder;
 /// own, and its connection id is the value written: an engine that can take such a write without
 /// leaving the guest may do so. It answers success whatever comes of it.
 ///
+/// Hypercalls that flush TLBs and send interrupts to other processors are not offered. A Linux
+/// guest with two processors has some thousand interprocessor interrupts until its first process,
+/// and four TLB shootdowns; an interrupt by the x2APIC's command register costs one exit, as a
+/// hypercall would.
+///
 /// Code of other widths passes other registers, but the page is the same for all: its first word
 /// of input in ECX could look like the control value of a fast signal. No connection has that id,
 /// and a parameter block at that address is not aligned, so that nothing valid is taken for

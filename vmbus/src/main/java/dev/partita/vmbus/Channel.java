@@ -22,6 +22,9 @@ public final class Channel {
 
   private static final byte[] NOTHING = {};
 
+  /// A guest may break its ring as often as it likes; the operator hears of the first few.
+  private static final int MOST_STOPS_TOLD = 5;
+
   /// Packets handled before tasks have their turn.
   private static final int BATCH = 64;
 
@@ -314,6 +317,9 @@ public final class Channel {
 
   private void tellStopped(MalformedRingException e) {
     counters.stops.increment();
+    if (counters.stops.sum() > MOST_STOPS_TOLD) {
+      return;
+    }
     LOG.log(
         System.Logger.Level.WARNING,
         "channel {0} of device {1} stops: the guest broke its ring: {2}",
@@ -331,7 +337,8 @@ public final class Channel {
       work();
     } catch (MalformedRingException e) {
       tellStopped(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      // Whatever it was, the guest must be able to close the channel.
       LOG.log(
           System.Logger.Level.ERROR,
           "channel " + opening.relid() + " of device " + offer.instanceId() + " failed",

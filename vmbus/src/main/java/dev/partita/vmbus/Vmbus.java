@@ -204,9 +204,11 @@ public final class Vmbus implements AutoCloseable {
           messagesSent++;
           if (!synic.post(processor, source, MESSAGE_TYPE, 0, message)) {
             messagesLost++;
-            LOG.log(
-                System.Logger.Level.WARNING,
-                "the guest fetches no messages: one of the bus is lost");
+            if (messagesLost == 1) {
+              LOG.log(
+                  System.Logger.Level.WARNING,
+                  "the guest fetches no messages: one of the bus is lost");
+            }
           }
         }
         case VmbusAction.Discard(int processor, int source) -> synic.discard(processor, source);

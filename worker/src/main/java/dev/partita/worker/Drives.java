@@ -384,6 +384,15 @@ public final class Drives implements AutoCloseable {
     return list;
   }
 
+  /// The disk of a file, to be read while no machine runs.
+  synchronized Optional<VirtualDisk> disk(Path file) {
+    return drives.values().stream()
+        .map(drive -> drive.disk)
+        .flatMap(Stream::ofNullable)
+        .filter(disk -> disk.name().equals(file.toString()))
+        .findFirst();
+  }
+
   /// What the drives have done, for {@link Statistics}.
   synchronized Map<String, Long> counters() {
     var all = new TreeMap<String, Long>();

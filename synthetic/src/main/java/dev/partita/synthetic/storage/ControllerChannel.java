@@ -169,11 +169,7 @@ final class ControllerChannel implements ChannelHandler {
     }
     var unit = here ? controller.unit(lun) : null;
     if (unit == null) {
-      var result =
-          cdb.opcode() == Opcode.INQUIRY
-              ? LogicalUnit.absentInquiry(cdb, buffer, lun == 0)
-              : ScsiResult.NO_UNIT;
-      answer(packet, VstorPacket.result(srb, result));
+      answer(packet, VstorPacket.result(srb, absent(cdb, buffer, lun, here)));
       return;
     }
     var request = new Request(packet, srb, unit, cdb, buffer, count);
@@ -182,6 +178,16 @@ final class ControllerChannel implements ChannelHandler {
     } else if (!enqueue(request)) {
       answer(packet, VstorPacket.result(srb, ScsiResult.TRY_LATER));
     }
+  }
+
+  /// What a LUN answers where there is no unit.
+  private ScsiResult absent(Cdb cdb, DataBuffer buffer, int lun, boolean here) {
+    return switch (cdb.opcode()) {
+      case Opcode.INQUIRY -> LogicalUnit.absentInquiry(cdb, buffer, here && lun == 0);
+      case Opcode.SYNCHRONIZE_CACHE_10, Opcode.SYNCHRONIZE_CACHE_16 ->
+          here && controller.isDeparted(lun) ? ScsiResult.done() : ScsiResult.NO_UNIT;
+      default -> ScsiResult.NO_UNIT;
+    };
   }
 
   private static Cdb cdb(ByteBuffer srb) {
