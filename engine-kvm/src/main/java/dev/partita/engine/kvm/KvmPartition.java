@@ -287,6 +287,11 @@ final class KvmPartition implements Partition {
     return Optional.ofNullable(doorbells);
   }
 
+  /// How often a doorbell has rung.
+  long rings() {
+    return doorbells == null ? 0 : doorbells.rings();
+  }
+
   /// Notes that a call uses the descriptors, so that they stay open.
   ///
   /// @return false if the partition is closed

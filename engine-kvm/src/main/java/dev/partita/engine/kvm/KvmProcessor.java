@@ -256,6 +256,10 @@ final class KvmProcessor implements VirtualProcessor {
     counters.put("interrupted", interrupted);
     counters.put("interrupt windows", windows);
     counters.put("full rings", fullRings);
+    if (index == 0) {
+      // The whole partition's: they ring on a thread of their own.
+      counters.put("doorbells", partition.rings());
+    }
     return counters;
   }
 
