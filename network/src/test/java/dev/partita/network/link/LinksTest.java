@@ -58,7 +58,7 @@ class LinksTest {
 
     @Override
     public Offloads offloads() {
-      return Offloads.ALL;
+      return Offloads.ALL.withMtu(9000);
     }
 
     @Override
@@ -80,7 +80,7 @@ class LinksTest {
     var b = ByteBuffer.allocate(54 + length);
     b.putShort((short) (to.bits() >>> 32)).putInt((int) to.bits());
     b.putShort((short) (from.bits() >>> 32)).putInt((int) from.bits());
-    b.putShort((short) 0x0800).putInt(0x4500_0000).putInt(0).putInt(0x4006_0000);
+    b.putShort((short) 0x0800).putInt(0x4500_0000 | 40 + length).putInt(0).putInt(0x4006_0000);
     b.putInt(0x0a00_0001).putInt(0x0a00_0002).putLong(0x0050_0051_0000_0001L).putInt(1);
     b.putInt(0x5010_1000);
     for (int i = 54; i < b.capacity(); i++) {
