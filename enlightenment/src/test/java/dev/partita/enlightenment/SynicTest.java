@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -71,6 +72,30 @@ class SynicTest {
     assertThat(guest.wrmsr(SINT2, 16)).isTrue();
     assertThat(guest.rdmsr(SINT2)).isEqualTo(16);
     assertThat(guest.rdmsr(1, SINT2)).as("each processor has its own").hasValue(MASKED);
+  }
+
+  @Test
+  void polledSourceGetsItsMessagesWithoutInterrupt() {
+    enable(0);
+    long polling = 1 << 18;
+    assertThat(guest.wrmsr(SINT2, MASKED)).isTrue();
+    synic.post(0, 2, 1, 77, payload(1));
+    assertThat(guest.memory().readInt(SLOT)).as("masked").isZero();
+    assertThat(guest.wrmsr(SINT2, MASKED | polling)).isTrue();
+    assertSlotHolds(1, false);
+    synic.signalEvent(0, 2, 9);
+    assertThat(guest.takeInterrupts()).isEmpty();
+    guest.memory().writeInt(SLOT, 0);
+    assertThat(guest.wrmsr(SINT2, polling)).as("no vector is needed").isTrue();
+    synic.post(0, 2, 1, 77, payload(2));
+    assertSlotHolds(2, false);
+    assertThat(guest.takeInterrupts()).isEmpty();
+    assertThat(guest.wrmsr(SINT2, 0xF3)).isTrue();
+    assertThat(guest.takeInterrupts()).as("of the flag").containsExactly(Interrupt.of(0, 0xF3));
+    assertThat(guest.enlightenment.counters())
+        .containsEntry("synic.messages", 2L)
+        .containsEntry("synic.signals", 1L)
+        .containsEntry("synic.interrupts", 1L);
   }
 
   @Test
@@ -251,9 +276,9 @@ class SynicTest {
     assertThat(post(BLOCK, 4, 0, 1)).as("type none").isEqualTo(5);
     assertThat(post(BLOCK, 4, 0x8000_0010, 1)).as("hypervisor's type").isEqualTo(5);
     assertThat(post(BLOCK + 4, 4, 1, 2)).as("alignment").isEqualTo(4);
-    assertThat(post(BLOCK + 0xF08, 4, 1, 2)).as("two pages").isEqualTo(5);
-    assertThat(guest.hypercall(POST, 1L << 40)).as("not RAM").isEqualTo(5);
-    assertThat(guest.hypercall(POST, -8)).as("not RAM").isEqualTo(5);
+    assertThat(post(BLOCK + 0xF08, 4, 1, 2)).as("two pages").isEqualTo(4);
+    assertThat(guest.hypercall(POST, 1L << 40)).as("not RAM").isEqualTo(4);
+    assertThat(guest.hypercall(POST, -8)).as("not RAM").isEqualTo(4);
     assertThat(guest.hypercall(POST | FAST, BLOCK)).as("fast").isEqualTo(3);
     assertThat(guest.hypercall(POST | 1L << 32, BLOCK)).as("repetitions").isEqualTo(3);
     assertThat(guest.hypercall(POST | 1L << 17, BLOCK)).as("variable header").isEqualTo(3);
@@ -276,6 +301,24 @@ class SynicTest {
     assertThat(guest.hypercall(SIGNAL, BLOCK + 1)).isEqualTo(4);
     synic.disconnectEvents(0x2001);
     assertThat(guest.hypercall(SIGNAL | FAST, 0x2001)).isEqualTo(0x12);
+  }
+
+  @Test
+  void doorbellsRingForEverySignalOnAnEngineThatHasNone() {
+    connect(4, MessagePort.Answer.ACCEPTED);
+    var rings = new AtomicInteger();
+    synic.connectDoorbell(0x2001, rings::incrementAndGet);
+    assertThat(guest.hypercall(SIGNAL | FAST, 0x3_0000_2001L)).isZero();
+    guest.memory().writeLong(BLOCK, 0x2001);
+    assertThat(guest.hypercall(SIGNAL, BLOCK)).isZero();
+    guest.processors.getFirst().general[2] = 0x2001;
+    assertThat(guest.out(0xE1, 4)).isTrue();
+    assertThat(rings.get()).isEqualTo(3);
+    assertThatThrownBy(() -> synic.connectDoorbell(0x2001, () -> {}))
+        .isInstanceOf(IllegalStateException.class);
+    synic.disconnectEvents(0x2001);
+    assertThat(guest.hypercall(SIGNAL | FAST, 0x2001)).isEqualTo(0x12);
+    synic.connectDoorbell(0x2001, rings::incrementAndGet);
   }
 
   @Test

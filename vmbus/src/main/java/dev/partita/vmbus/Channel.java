@@ -22,6 +22,9 @@ public final class Channel {
 
   private static final byte[] NOTHING = {};
 
+  /// A guest may break its ring as often as it likes; the operator hears of the first few.
+  private static final int MOST_STOPS_TOLD = 5;
+
   /// Packets handled before tasks have their turn.
   private static final int BATCH = 64;
 
@@ -32,6 +35,7 @@ public final class Channel {
   private final Opening opening;
   private final int source;
   private final boolean restored;
+  private final ChannelCounters counters;
   private final GuestMemory memory;
   private final Thread thread;
 
@@ -58,7 +62,8 @@ public final class Channel {
       int number,
       Opening opening,
       int source,
-      boolean restored) {
+      boolean restored,
+      ChannelCounters counters) {
     this.bus = bus;
     this.device = device;
     this.offer = offer;
@@ -66,6 +71,7 @@ public final class Channel {
     this.opening = opening;
     this.source = source;
     this.restored = restored;
+    this.counters = counters;
     this.memory = bus.memory();
     this.processor = opening.processor();
     this.thread =
@@ -190,6 +196,11 @@ public final class Channel {
 
   /// The guest signals.
   void signal() {
+    counters.signalsReceived.increment();
+    wake();
+  }
+
+  private void wake() {
     signalled.set(true);
     LockSupport.unpark(thread);
   }
@@ -232,6 +243,10 @@ public final class Channel {
     sendLock.lock();
     paused = true;
     sendLock.unlock();
+    var resting = handler;
+    if (resting != null) {
+      resting.rest();
+    }
   }
 
   void resume() {
@@ -239,7 +254,7 @@ public final class Channel {
     paused = false;
     sendLock.unlock();
     turn.release();
-    signal();
+    wake();
   }
 
   // --- sending ---
@@ -255,20 +270,19 @@ public final class Channel {
         awaitsRoom = true;
         return false;
       }
-      switch (ring.write(type, flags, transactionId, extension, payload)) {
-        case QUIETLY -> {
-          return true;
-        }
-        case SIGNAL -> {
-          signalGuest();
-          return true;
-        }
-        case FULL -> {
-          awaitsRoom = true;
-          return false;
-        }
+      var written = ring.write(type, flags, transactionId, extension, payload);
+      if (written == OutgoingRing.Written.FULL) {
+        awaitsRoom = true;
+        counters.ringFull.increment();
+        return false;
       }
-      return false;
+      counters.packetsSent.increment();
+      counters.bytesSent.add(extension.length + (long) payload.length);
+      PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      if (written == OutgoingRing.Written.SIGNAL) {
+        signalGuest();
+      }
+      return true;
     } catch (MalformedRingException e) {
       outgoing = null;
       tellStopped(e);
@@ -282,6 +296,7 @@ public final class Channel {
     sendLock.lock();
     try {
       if (processor != Opening.NO_PROCESSOR && !closing) {
+        counters.signalsSent.increment();
         bus.synic().signalEvent(processor, source, opening.relid());
       }
     } finally {
@@ -301,6 +316,10 @@ public final class Channel {
   }
 
   private void tellStopped(MalformedRingException e) {
+    counters.stops.increment();
+    if (counters.stops.sum() > MOST_STOPS_TOLD) {
+      return;
+    }
     LOG.log(
         System.Logger.Level.WARNING,
         "channel {0} of device {1} stops: the guest broke its ring: {2}",
@@ -318,7 +337,8 @@ public final class Channel {
       work();
     } catch (MalformedRingException e) {
       tellStopped(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      // Whatever it was, the guest must be able to close the channel.
       LOG.log(
           System.Logger.Level.ERROR,
           "channel " + opening.relid() + " of device " + offer.instanceId() + " failed",
@@ -400,7 +420,13 @@ public final class Channel {
       if (read.signal()) {
         signalGuest();
       }
-      current.received(read.packet());
+      var packet = read.packet();
+      int bytes = packet.extension().length + packet.payload().length;
+      counters.packetsReceived.increment();
+      counters.bytesReceived.add(bytes);
+      var event = PacketEvent.started();
+      current.received(packet);
+      event.received(this, packet, bytes);
     }
     return false;
   }

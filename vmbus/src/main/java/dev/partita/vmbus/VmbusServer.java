@@ -6,11 +6,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
@@ -27,85 +24,39 @@ import org.jspecify.annotations.Nullable;
 /// Every message that a guest waits for is answered, if only with a failure: Linux waits without
 /// limit. What nobody waits for and is wrong is ignored, and counted.
 ///
-/// What a guest may make the host keep is bounded: {@link #MOST_GPADL_PAGES}, at most {@link
+/// What a guest may make the host keep is bounded: {@link GpadlTable#MOST_PAGES}, at most {@link
 /// #MOST_CHANNELS} channels, and for each channel one opening in force and one to come.
 final class VmbusServer {
   /// Relids are 1 to this: one event flag each.
   static final int MOST_CHANNELS = 2047;
 
-  /// Pages in all GPADLs together: 1 GiB of buffers.
-  static final int MOST_GPADL_PAGES = 1 << 18;
-
-  /// What a GPADL costs besides its pages, in the same coin.
-  private static final int GPADL_COST = 8;
-
   private static final int DEFAULT_SOURCE = 2;
   private static final int SOURCES = 16;
   private static final int NO_INTERRUPTS = -1;
 
+  /// No version of the protocol.
+  private static final int NO_VERSION = 0;
+
   private final int processorCount;
-  private final LongPredicate isRam;
-  private final Map<Integer, Entry> channels = new TreeMap<>();
-  private final Map<Integer, Entry> byRelid = new HashMap<>();
-  private final Map<Integer, PartialGpadl> partialGpadls = new LinkedHashMap<>();
+  private final GpadlTable gpadls;
+  private final Map<Integer, OfferedChannel> channels = new TreeMap<>();
+  private final Map<Integer, OfferedChannel> byRelid = new HashMap<>();
   private List<VmbusAction> actions = new ArrayList<>();
   private @Nullable Contact contact;
   private boolean offersRequested;
   private @Nullable Closing closing;
+
+  /// Where the messages of the last contact went, be it over or not.
+  private @Nullable Contact lastTarget;
+
   private int nextNumber;
-  private int gpadlCost;
   private long ignored;
 
   /// @param processorCount virtual processors of the partition
   /// @param isRam whether a page frame number is RAM
   VmbusServer(int processorCount, LongPredicate isRam) {
     this.processorCount = processorCount;
-    this.isRam = isRam;
-  }
-
-  /// A channel that is offered.
-  private static final class Entry {
-    final int number;
-    final Offer offer;
-    int relid;
-    boolean revoked;
-    boolean released;
-    boolean closing;
-    @Nullable Opening opening;
-    @Nullable Opening nextOpening;
-    final Map<Integer, Gpadl> gpadls = new LinkedHashMap<>();
-    final Set<Integer> tearingDown = new LinkedHashSet<>();
-
-    Entry(int number, Offer offer) {
-      this.number = number;
-      this.offer = offer;
-    }
-
-    boolean isClosed() {
-      return opening == null && !closing;
-    }
-  }
-
-  private static final class PartialGpadl {
-    final Entry channel;
-    final int id;
-    final int rangeCount;
-    final ByteBuffer data;
-
-    PartialGpadl(Entry channel, int id, int rangeCount, int size) {
-      this.channel = channel;
-      this.id = id;
-      this.rangeCount = rangeCount;
-      this.data = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
-    }
-
-    int cost() {
-      return cost(data.capacity());
-    }
-
-    static int cost(int size) {
-      return GPADL_COST + size / Long.BYTES;
-    }
+    this.gpadls = new GpadlTable(isRam);
   }
 
   private List<VmbusAction> take() {
@@ -116,8 +67,12 @@ final class VmbusServer {
 
   private void send(byte[] message) {
     if (contact != null) {
-      actions.add(new VmbusAction.Send(contact.processor(), contact.source(), message));
+      sendTo(contact.processor(), contact.source(), message);
     }
+  }
+
+  private void sendTo(int processor, int source, byte[] message) {
+    actions.add(new VmbusAction.Send(processor, source, message));
   }
 
   /// Messages that made no sense and were ignored.
@@ -161,7 +116,7 @@ final class VmbusServer {
                 .formatted(offer.subChannel(), offer.instanceId()));
       }
     }
-    var entry = new Entry(nextNumber++, offer);
+    var entry = new OfferedChannel(nextNumber++, offer);
     channels.put(entry.number, entry);
     if (offersRequested) {
       sendOffer(entry);
@@ -169,7 +124,7 @@ final class VmbusServer {
     return new Offered(entry.number, take());
   }
 
-  private void sendOffer(Entry entry) {
+  private void sendOffer(OfferedChannel entry) {
     int relid = 1;
     while (byRelid.containsKey(relid)) {
       relid++;
@@ -186,12 +141,12 @@ final class VmbusServer {
       return List.of();
     }
     entry.revoked = true;
-    if (entry.relid != 0) {
-      send(VmbusMessages.rescind(entry.relid));
-    } else {
+    if (entry.relid == 0) {
       entry.released = true;
+    } else if (!entry.released) {
+      send(VmbusMessages.rescind(entry.relid));
     }
-    entry.nextOpening = null;
+    refuseNextOpening(entry);
     close(entry);
     removeIfDone(entry);
     return take();
@@ -207,7 +162,7 @@ final class VmbusServer {
     for (int gpadl : List.copyOf(entry.tearingDown)) {
       finishTearDown(entry, gpadl);
     }
-    removeIfDone(entry);
+    finishRelease(entry);
     var next = entry.nextOpening;
     if (next != null) {
       entry.nextOpening = null;
@@ -226,7 +181,7 @@ final class VmbusServer {
     return take();
   }
 
-  private void close(Entry entry) {
+  private void close(OfferedChannel entry) {
     if (entry.opening != null) {
       entry.opening = null;
       entry.closing = true;
@@ -234,7 +189,7 @@ final class VmbusServer {
     }
   }
 
-  private void removeIfDone(Entry entry) {
+  private void removeIfDone(OfferedChannel entry) {
     if (entry.revoked && entry.released && entry.isClosed()) {
       forgetGpadls(entry);
       channels.remove(entry.number);
@@ -244,26 +199,9 @@ final class VmbusServer {
     }
   }
 
-  private void forgetGpadls(Entry entry) {
-    for (var gpadl : entry.gpadls.values()) {
-      gpadlCost -= cost(gpadl);
-    }
-    entry.gpadls.clear();
+  private void forgetGpadls(OfferedChannel entry) {
     entry.tearingDown.clear();
-    partialGpadls
-        .values()
-        .removeIf(
-            partial -> {
-              if (partial.channel == entry) {
-                gpadlCost -= partial.cost();
-                return true;
-              }
-              return false;
-            });
-  }
-
-  private static int cost(Gpadl gpadl) {
-    return GPADL_COST + gpadl.ranges().size() + gpadl.pageCount();
+    gpadls.clear(entry).forEach(this::send);
   }
 
   // --- the guest's side ---
@@ -290,7 +228,10 @@ final class VmbusServer {
     in.position(MessageType.HEADER_SIZE);
     switch (type) {
       case INITIATE_CONTACT -> initiateContact(in);
-      case UNLOAD -> reset(new Closing(true, contact != null ? contact : lastContact()));
+      case UNLOAD -> {
+        var target = lastTarget != null ? lastTarget : new Contact(NO_VERSION, 0, DEFAULT_SOURCE);
+        reset(new Closing(true, target));
+      }
       default -> {
         if (contact == null || closing != null) {
           ignored++;
@@ -300,10 +241,6 @@ final class VmbusServer {
       }
     }
     return take();
-  }
-
-  private Contact lastContact() {
-    return closing != null ? closing.contact() : new Contact(0, 0, DEFAULT_SOURCE);
   }
 
   private void receiveInContact(MessageType type, ByteBuffer in) {
@@ -316,37 +253,59 @@ final class VmbusServer {
       case GPADL_TEARDOWN -> gpadlTearDown(in.getInt(), in.getInt());
       case RELID_RELEASED -> relidReleased(in.getInt());
       case MODIFY_CHANNEL -> modify(in.getInt(), in.getInt());
-      case TL_CONNECT_REQUEST -> {
-        var ids = new byte[32];
-        in.get(ids);
-        send(VmbusMessages.tlConnectResult(ids, VmbusMessages.STATUS_CONNECTION_REFUSED));
-      }
+      case TL_CONNECT_REQUEST -> tlConnect(in);
+      case OPEN_RESERVED_CHANNEL -> openReserved(in);
+      case CLOSE_RESERVED_CHANNEL -> closeReserved(in);
       default -> ignored++;
     }
   }
 
+  /// Before 3.0 messages go to processor 0 whatever the message says. Before 5.0 the interrupt
+  /// source is fixed: its place is the address of a page for interrupts that none of these versions
+  /// uses.
   private void initiateContact(ByteBuffer in) {
     int version = in.getInt();
     int processor = in.getInt();
-    // Before 5.0 this is the address of a page for interrupts that none of these versions uses.
-    int source =
-        Integer.compareUnsigned(version, ProtocolVersion.V5_0) >= 0
-            ? in.get() & 0xFF
-            : DEFAULT_SOURCE;
+    int source = in.get() & 0xFF;
+    int level = in.get() & 0xFF;
     reset(
         new Closing(
             false,
             new Contact(
-                version,
-                processor < 0 || processor >= processorCount ? 0 : processor,
-                source == 0 || source >= SOURCES ? DEFAULT_SOURCE : source)));
+                // There is no other virtual trust level, and so no bus that this is meant for.
+                isSince(version, ProtocolVersion.V5_1) && level != 0 ? NO_VERSION : version,
+                isSince(version, ProtocolVersion.V3_0) ? processorOrFirst(processor) : 0,
+                isSince(version, ProtocolVersion.V5_0)
+                    ? sourceOrDefault(source)
+                    : DEFAULT_SOURCE)));
+  }
+
+  private static boolean isSince(int version, int first) {
+    return Integer.compareUnsigned(version, first) >= 0;
+  }
+
+  private int processorOrFirst(int processor) {
+    return processor < 0 || processor >= processorCount ? 0 : processor;
+  }
+
+  private static int sourceOrDefault(int source) {
+    return source <= 0 || source >= SOURCES ? DEFAULT_SOURCE : source;
+  }
+
+  /// Whether the contact in force is of a version or a later one.
+  private boolean speaks(int version) {
+    return contact != null && isSince(contact.version(), version);
   }
 
   /// Ends the contact, and answers when all channels are closed. Of several requests before that
   /// only the last is answered.
   private void reset(Closing next) {
-    if (contact != null) {
-      actions.add(new VmbusAction.Discard(contact.processor(), contact.source()));
+    // Nobody waits for what the guest has not fetched of the contact before, and one that fetches
+    // nothing and only resets would otherwise pile up answers.
+    var earlier = lastTarget;
+    lastTarget = next.contact();
+    if (earlier != null) {
+      actions.add(new VmbusAction.Discard(earlier.processor(), earlier.source()));
     }
     contact = null;
     offersRequested = false;
@@ -374,23 +333,24 @@ final class VmbusServer {
       send(VmbusMessages.unloadResponse());
       contact = null;
     } else {
-      boolean supported = ProtocolVersion.supported(done.contact().version());
-      send(VmbusMessages.versionResponse(done.contact().version(), supported));
-      if (!supported) {
+      int version = done.contact().version();
+      if (ProtocolVersion.supported(version)) {
+        send(VmbusMessages.versionResponse(version));
+      } else {
+        send(VmbusMessages.versionNotSupported());
         contact = null;
       }
     }
   }
 
   private void requestOffers() {
-    if (offersRequested) {
-      ignored++;
-      return;
-    }
-    offersRequested = true;
-    for (var entry : channels.values()) {
-      if (!entry.revoked) {
-        sendOffer(entry);
+    // Asked a second time, the guest knows them already; but it waits for the end of the list.
+    if (!offersRequested) {
+      offersRequested = true;
+      for (var entry : channels.values()) {
+        if (!entry.revoked) {
+          sendOffer(entry);
+        }
       }
     }
     send(VmbusMessages.allOffersDelivered());
@@ -409,6 +369,7 @@ final class VmbusServer {
     if (entry == null
         || gpadl == null
         || entry.revoked
+        || entry.released
         || entry.opening != null
         || entry.nextOpening != null
         || !validTarget(processor)
@@ -435,7 +396,7 @@ final class VmbusServer {
     return processor == NO_INTERRUPTS || processor >= 0 && processor < processorCount;
   }
 
-  private void finishOpen(Entry entry, Opening opening) {
+  private void finishOpen(OfferedChannel entry, Opening opening) {
     if (gpadl(entry.number, opening.ring().id()) == null) {
       // Torn down while it waited.
       send(
@@ -455,12 +416,37 @@ final class VmbusServer {
       ignored++;
       return;
     }
-    var next = entry.nextOpening;
-    if (next != null) {
-      entry.nextOpening = null;
-      send(VmbusMessages.openResult(relid, next.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
-    }
+    refuseNextOpening(entry);
     close(entry);
+  }
+
+  /// Nobody listens for sockets.
+  private void tlConnect(ByteBuffer in) {
+    if (speaks(ProtocolVersion.V4_1)) {
+      var ids = new byte[32];
+      in.get(ids);
+      send(VmbusMessages.tlConnectResult(ids, VmbusMessages.STATUS_CONNECTION_REFUSED));
+    } else {
+      // There is no answer in these versions.
+      ignored++;
+    }
+  }
+
+  /// No channel is offered as reserved (for use without a contact, as in a crash): none is opened
+  /// so. The answer goes where the request says.
+  private void openReserved(ByteBuffer in) {
+    int relid = in.getInt();
+    int processor = processorOrFirst(in.getInt());
+    int source = sourceOrDefault(in.getInt());
+    sendTo(
+        processor, source, VmbusMessages.openResult(relid, 0, VmbusMessages.STATUS_UNSUCCESSFUL));
+  }
+
+  private void closeReserved(ByteBuffer in) {
+    int relid = in.getInt();
+    int processor = processorOrFirst(in.getInt());
+    int source = sourceOrDefault(in.getInt());
+    sendTo(processor, source, VmbusMessages.closeReservedResponse(relid));
   }
 
   // --- GPADLs ---
@@ -471,62 +457,33 @@ final class VmbusServer {
     int size = in.getShort() & 0xFFFF;
     int rangeCount = in.getShort() & 0xFFFF;
     var entry = byRelid.get(relid);
-    if (entry == null
-        || entry.revoked
-        || entry.gpadls.containsKey(id)
-        || partialGpadls.containsKey(id)
-        || rangeCount == 0
-        || size < GpaRange.HEADER_SIZE) {
+    if (entry == null || entry.revoked || entry.released) {
       send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_UNSUCCESSFUL));
-      return;
+    } else {
+      send(gpadls.begin(entry, id, size, rangeCount, in));
     }
-    if (gpadlCost + PartialGpadl.cost(size) > MOST_GPADL_PAGES) {
-      send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_INSUFFICIENT_RESOURCES));
-      return;
-    }
-    var partial = new PartialGpadl(entry, id, rangeCount, size);
-    gpadlCost += partial.cost();
-    partialGpadls.put(id, partial);
-    addPages(partial, in);
   }
 
   private void gpadlBody(ByteBuffer in) {
     in.getInt(); // its number among the bodies; they come in order
-    var partial = partialGpadls.get(in.getInt());
-    if (partial == null) {
-      ignored++;
+    int id = in.getInt();
+    if (gpadls.isPartial(id)) {
+      send(gpadls.add(id, in));
     } else {
-      addPages(partial, in);
+      ignored++;
     }
   }
 
-  private void addPages(PartialGpadl partial, ByteBuffer in) {
-    int length = Math.min(in.remaining(), partial.data.remaining());
-    partial.data.put(in.slice(in.position(), length));
-    if (partial.data.hasRemaining()) {
-      return;
+  private void send(GpadlTable.@Nullable Created created) {
+    if (created != null) {
+      send(VmbusMessages.gpadlCreated(created.channel().relid, created.id(), created.status()));
     }
-    partialGpadls.remove(partial.id);
-    gpadlCost -= partial.cost();
-    var entry = partial.channel;
-    var ranges = GpaRange.parse(partial.data.flip(), partial.rangeCount, isRam);
-    if (ranges.isPresent()) {
-      var gpadl = new Gpadl(partial.id, ranges.get());
-      entry.gpadls.put(gpadl.id(), gpadl);
-      gpadlCost += cost(gpadl);
-    }
-    send(
-        VmbusMessages.gpadlCreated(
-            entry.relid,
-            partial.id,
-            ranges.isPresent() ? VmbusMessages.STATUS_SUCCESS : VmbusMessages.STATUS_UNSUCCESSFUL));
   }
 
+  /// A ring's memory goes when the device has let go of it: without being closed before, its
+  /// channel is closed by this.
   private void gpadlTearDown(int relid, int id) {
-    var partial = partialGpadls.remove(id);
-    if (partial != null) {
-      gpadlCost -= partial.cost();
-    }
+    send(gpadls.refuse(id));
     var entry = byRelid.get(relid);
     if (entry == null || !entry.gpadls.containsKey(id)) {
       // Nothing is kept, and the guest waits for the answer.
@@ -539,47 +496,78 @@ final class VmbusServer {
     }
     if (entry.isClosed()) {
       finishTearDown(entry, id);
-    } else if (entry.opening != null && entry.opening.ring().id() != id) {
-      actions.add(new VmbusAction.TearDown(entry.number, id));
+    } else if (entry.opening != null) {
+      if (entry.opening.ring().id() == id) {
+        close(entry);
+      } else {
+        actions.add(new VmbusAction.TearDown(entry.number, id));
+      }
     }
-    // A ring goes when the channel is closed.
+    // Else it is closing, and goes with the rest.
   }
 
-  private void finishTearDown(Entry entry, int id) {
+  private void finishTearDown(OfferedChannel entry, int id) {
     entry.tearingDown.remove(id);
-    var gpadl = entry.gpadls.remove(id);
-    if (gpadl != null) {
-      gpadlCost -= cost(gpadl);
+    if (gpadls.remove(entry, id)) {
       send(VmbusMessages.gpadlTorndown(id));
     }
   }
 
+  /// The guest forgets a channel: after a rescind, or by itself, as Linux does with sub-channels
+  /// when it closes a device. It does not wait for the device; the relid does.
   private void relidReleased(int relid) {
     var entry = byRelid.get(relid);
-    if (entry == null || !entry.isClosed() && !entry.revoked) {
+    if (entry == null || entry.released || !entry.revoked && entry.opening != null) {
       ignored++;
       return;
     }
     entry.released = true;
+    refuseNextOpening(entry);
+    finishRelease(entry);
+  }
+
+  /// A channel that is not revoked is offered again to the guest's next contact.
+  private void finishRelease(OfferedChannel entry) {
+    if (!entry.released || !entry.isClosed()) {
+      return;
+    }
     if (entry.revoked) {
       removeIfDone(entry);
-    } else {
-      // Linux gives sub-channels up by itself. They are offered again to its next contact.
+    } else if (entry.relid != 0) {
       forgetGpadls(entry);
-      byRelid.remove(relid);
+      byRelid.remove(entry.relid);
       entry.relid = 0;
     }
   }
 
+  private void refuseNextOpening(OfferedChannel entry) {
+    var next = entry.nextOpening;
+    if (next != null) {
+      entry.nextOpening = null;
+      send(
+          VmbusMessages.openResult(next.relid(), next.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
+    }
+  }
+
+  /// Interrupts that an opening switched off stay off, and none are switched off by this. A guest
+  /// of a version before 5.3 does not hear what came of it.
   private void modify(int relid, int processor) {
+    if (!speaks(ProtocolVersion.V4_1)) {
+      ignored++;
+      return;
+    }
     var entry = byRelid.get(relid);
     int status = VmbusMessages.STATUS_UNSUCCESSFUL;
-    if (entry != null && entry.opening != null && validTarget(processor)) {
+    if (entry != null
+        && entry.opening != null
+        && entry.opening.processor() != Opening.NO_PROCESSOR
+        && processor != NO_INTERRUPTS
+        && validTarget(processor)) {
       entry.opening = entry.opening.withProcessor(processor);
       actions.add(new VmbusAction.Retarget(entry.number, processor));
       status = VmbusMessages.STATUS_SUCCESS;
     }
-    if (contact != null && contact.version() >= ProtocolVersion.V5_3) {
+    if (speaks(ProtocolVersion.V5_3)) {
       send(VmbusMessages.modifyChannelResponse(relid, status));
     }
   }
@@ -602,19 +590,7 @@ final class VmbusServer {
               List.copyOf(entry.gpadls.values()),
               List.copyOf(entry.tearingDown)));
     }
-    var partials = new ArrayList<VmbusServerState.PartialGpadl>();
-    for (var partial : partialGpadls.values()) {
-      var data = new byte[partial.data.position()];
-      partial.data.get(0, data);
-      partials.add(
-          new VmbusServerState.PartialGpadl(
-              partial.id,
-              partial.channel.relid,
-              partial.rangeCount,
-              partial.data.capacity(),
-              data));
-    }
-    return new VmbusServerState(contact, offersRequested, closing, saved, partials);
+    return new VmbusServerState(contact, offersRequested, closing, saved, gpadls.partials());
   }
 
   /// Takes a state over, of a bus with the same offers; to be called before anything else than
@@ -624,20 +600,17 @@ final class VmbusServer {
   /// @throws IllegalArgumentException if the state is impossible here
   List<VmbusAction> restore(VmbusServerState state) {
     contact = state.contact();
+    lastTarget = contact;
     offersRequested = state.offersRequested();
     closing = state.closing();
+    if (closing != null) {
+      lastTarget = closing.contact();
+    }
     for (var saved : state.channels()) {
       restoreChannel(saved);
     }
     for (var saved : state.partialGpadls()) {
-      var entry = byRelid.get(saved.relid());
-      if (entry == null || saved.data().length >= saved.size() || saved.size() > 0xFFFF) {
-        throw new IllegalArgumentException("saved partial GPADL %d".formatted(saved.id()));
-      }
-      var partial = new PartialGpadl(entry, saved.id(), saved.rangeCount(), saved.size());
-      partial.data.put(saved.data());
-      partialGpadls.put(saved.id(), partial);
-      gpadlCost += partial.cost();
+      gpadls.restore(byRelid.get(saved.relid()), saved);
     }
     if (offersRequested) {
       for (var entry : List.copyOf(channels.values())) {
@@ -651,7 +624,7 @@ final class VmbusServer {
   }
 
   private void restoreChannel(VmbusServerState.Channel saved) {
-    Entry entry = null;
+    OfferedChannel entry = null;
     for (var candidate : channels.values()) {
       if (candidate.relid == 0
           && !candidate.revoked
@@ -664,9 +637,10 @@ final class VmbusServer {
     if (entry == null || gone) {
       // Kept for its relid, and for the messages that are still due.
       var plain = Offer.plain(saved.instanceId(), saved.instanceId());
-      entry = new Entry(nextNumber++, plain.withSubChannel(saved.subChannel()));
+      entry = new OfferedChannel(nextNumber++, plain.withSubChannel(saved.subChannel()));
       channels.put(entry.number, entry);
     }
+    var channel = entry;
     entry.relid = saved.relid();
     if (entry.relid < 0
         || entry.relid > MOST_CHANNELS
@@ -678,17 +652,7 @@ final class VmbusServer {
     entry.opening = saved.opening();
     entry.nextOpening = saved.nextOpening();
     entry.tearingDown.addAll(saved.tearingDown());
-    for (var gpadl : saved.gpadls()) {
-      for (var range : gpadl.ranges()) {
-        for (long page : range.pages()) {
-          if (!isRam.test(page)) {
-            throw new IllegalArgumentException("saved GPADL page 0x%x is not RAM".formatted(page));
-          }
-        }
-      }
-      entry.gpadls.put(gpadl.id(), gpadl);
-      gpadlCost += cost(gpadl);
-    }
+    saved.gpadls().forEach(gpadl -> gpadls.restore(channel, gpadl));
     var opening = entry.opening;
     if (saved.closing()) {
       entry.closing = true;
@@ -710,7 +674,7 @@ final class VmbusServer {
     removeIfDone(entry);
   }
 
-  private void revokeRestored(Entry entry) {
+  private void revokeRestored(OfferedChannel entry) {
     entry.revoked = true;
     entry.nextOpening = null;
     if (entry.relid == 0) {

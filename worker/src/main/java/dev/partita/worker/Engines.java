@@ -8,6 +8,7 @@ import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -55,20 +56,34 @@ public final class Engines {
         "no engine \"%s\": there are %s".formatted(name, String.join(", ", names())));
   }
 
+  /// What an operator should know who chose an engine that {@link #AUTO} would not take.
+  public static Optional<String> caution(String name) {
+    if (!name.equals(KVM.name()) || !Files.exists(KVM.device())) {
+      return Optional.empty();
+    }
+    var result = KVM.selfTest();
+    return result.works() ? Optional.empty() : Optional.of(result.reason());
+  }
+
+  /// Where KVM's device is, if there is one.
+  public static Path kvmDevice() {
+    return KVM.device();
+  }
+
   private static synchronized Choice best() {
     if (best == null) {
-      best = choose(Files.exists(Path.of("/dev/kvm")), KVM::selfTest);
+      best = choose(KVM, Files.exists(KVM.device()), KVM::selfTest);
     }
     return best;
   }
 
-  /// @param kvmDevice whether the host has KVM's device at all
+  /// @param hasDevice whether the host has KVM's device at all
   /// @param test is asked only if it has
-  static Choice choose(boolean kvmDevice, Supplier<SelfTest.Result> test) {
-    if (!kvmDevice) {
-      return new Choice(SOFTWARE, "this host has no /dev/kvm");
+  static Choice choose(KvmEngine kvm, boolean hasDevice, Supplier<SelfTest.Result> test) {
+    if (!hasDevice) {
+      return new Choice(SOFTWARE, "this host has no " + kvm.device());
     }
     var result = test.get();
-    return new Choice(result.works() ? KVM : SOFTWARE, result.reason());
+    return new Choice(result.works() ? kvm : SOFTWARE, result.reason());
   }
 }
