@@ -300,8 +300,9 @@ public final class NatGateway implements Endpoint, AutoCloseable {
   }
 
   private boolean isBusy() {
-    return tcp.size() + udp.size() + dns.size() + reassembly.size() + ping4.size() + ping6.size()
-        > 0;
+    // Idle connections need nobody to wake up for them every second.
+    return tcp.untrimmed()
+        || udp.size() + dns.size() + reassembly.size() + ping4.size() + ping6.size() > 0;
   }
 
   /// Runs what is due; under the lock.
