@@ -12,6 +12,7 @@ import java.util.List;
 final class SoftwarePartition implements Partition {
   private final PartitionConfiguration configuration;
   private final CodeCache code;
+  private final Translator translator = new Translator(this);
   private final Rendezvous rendezvous = new Rendezvous();
   private final List<SoftwareProcessor> processors;
   private final LocalApicBus apics;
@@ -53,6 +54,10 @@ final class SoftwarePartition implements Partition {
     return processors;
   }
 
+  Translator translator() {
+    return translator;
+  }
+
   CodeCache code() {
     return code;
   }
@@ -86,6 +91,7 @@ final class SoftwarePartition implements Partition {
     for (var processor : processors) {
       processor.cancel();
     }
+    translator.close();
     configuration.memory().removeWriteObserver(writeObserver);
     configuration.memory().removeDirtySource(dirtySource);
   }

@@ -48,6 +48,23 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// whole and statistics stay fresh.
   private static final int SLICE = 20_000;
 
+  /// How often a block is interpreted before it is translated.
+  static final int HEAT =
+      switch (Translator.TIER) {
+        case INTERPRETER -> Integer.MAX_VALUE;
+        case MIXED -> Integer.getInteger("partita.heat", 1024);
+        case TRANSLATOR -> 1;
+      };
+
+  /// How often a block must have been interpreted to become part of another's region.
+  static final int WARM = HEAT / 32;
+
+  /// Instructions that a region may execute before it returns, so that statistics stay fresh.
+  private static final int REGION_BUDGET = 100_000;
+
+  /// Entries in the table of regions whose pages were checked; a power of two.
+  private static final int CHECKED = 512;
+
   private static final VarHandle ATTENTION;
 
   static {
@@ -72,7 +89,8 @@ final class SoftwareProcessor implements VirtualProcessor {
   @SuppressWarnings("NullAway.Init")
   private LocalApic apic;
 
-  private volatile int attention;
+  /// Read by the code of regions.
+  volatile int attention;
   private volatile int startupVector;
   private volatile boolean parked;
   private volatile @Nullable Thread thread;
@@ -90,6 +108,12 @@ final class SoftwareProcessor implements VirtualProcessor {
   private final @Nullable Block[] jumpBlock = new @Nullable Block[JUMPS];
   private boolean jumpsUsed = true;
 
+  // Regions of several pages that are where they were made for, and the linear address there.
+  private final @Nullable Region[] checkedRegion = new @Nullable Region[CHECKED];
+  private final long[] checkedBase = new long[CHECKED];
+
+  private @Nullable Region runningRegion;
+
   /// One instruction is to run in a block of its own.
   private boolean stepOnce;
 
@@ -104,6 +128,8 @@ final class SoftwareProcessor implements VirtualProcessor {
   private long decodingNanos;
   private long haltedNanos;
   private long interceptNanos;
+  private long regionRuns;
+  private long regionInstructions;
 
   /// Instructions left before {@link #run} stops by itself; for tests of hostile code.
   private long budget = Long.MAX_VALUE;
@@ -147,6 +173,11 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// The block that runs now, for a write that may hit it.
   @Nullable Block runningBlock() {
     return running;
+  }
+
+  /// The region that runs now, likewise.
+  @Nullable Region runningRegion() {
+    return runningRegion;
   }
 
   // ---- Asked by other threads
@@ -216,6 +247,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     counters.put("instructions decoded", decoder.decoded);
     counters.put("jump table misses", jumpMisses);
     counters.put("page walks", cpu.mmu.walks);
+    counters.put("region runs", regionRuns);
+    counters.put("instructions translated", regionInstructions);
+    if (index == 0) {
+      partition.translator().count(counters);
+    }
     counters.put("exceptions", exceptions);
     counters.put("interrupts", interrupts);
     counters.put("halts", halts);
@@ -363,6 +399,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     running = null;
     if (jumpsUsed) {
       Arrays.fill(jumpAddress, NO_JUMP);
+      Arrays.fill(checkedRegion, null);
       jumpsUsed = false;
     }
   }
@@ -370,6 +407,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// The translation of one page changed.
   void forgetJumps(long page) {
     running = null;
+    Arrays.fill(checkedRegion, null);
     // Blocks that begin in the page, or so near before it that they may reach into it.
     long first = (page & ~0xFFFL) - 16;
     long[] addresses = jumpAddress;
@@ -455,6 +493,15 @@ final class SoftwareProcessor implements VirtualProcessor {
     try {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
+        var region = block.region;
+        if (region != null && mayEnter(region, c.rip)) {
+          i = 0;
+          runRegion(c, region, (int) Math.min(REGION_BUDGET, budget));
+          if (attention != 0) {
+            break;
+          }
+          continue;
+        }
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
         var operations = block.operations;
@@ -462,6 +509,11 @@ final class SoftwareProcessor implements VirtualProcessor {
           operations[i].execute(c);
         }
         instructions += block.instructions;
+        int heat = block.heat - 1;
+        block.heat = heat;
+        if ((heat & 63) == 0) {
+          warm(c, block, heat);
+        }
         if (attention != 0) {
           break;
         }
@@ -469,6 +521,83 @@ final class SoftwareProcessor implements VirtualProcessor {
     } finally {
       runningOperation = i;
       budget -= instructions + i - before;
+    }
+  }
+
+  /// A block was interpreted once more: notes where it went, and asks for a region if it is time.
+  private void warm(Cpu c, Block block, int heat) {
+    switch (block.operations[block.operations.length - 1].follow()) {
+      case INDIRECT_JUMP, INDIRECT_CALL -> block.sawTarget(c.rip - c.r[Cpu.RIP_BASE]);
+      default -> {}
+    }
+    if (heat > 0) {
+      return;
+    }
+    block.heat = HEAT;
+    if ((block.mode & Cpu.MODE_SIZE_MASK) == Cpu.MODE_64
+        && block.mode == c.mode
+        && block.region == null
+        && block.valid) {
+      partition
+          .translator()
+          .request(RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS));
+    }
+  }
+
+  /// Whether a region's pages are mapped at RIP as when it was made.
+  private boolean mayEnter(Region region, long base) {
+    // Far from the addresses that are not canonical, so that no jump in it can lead there.
+    if (!Cpu.canonical(base + (1L << 32)) || !Cpu.canonical(base - (1L << 32))) {
+      return false;
+    }
+    int[] distances = region.pageDistance;
+    if (distances.length == 0) {
+      return region.valid;
+    }
+    int slot = region.slot & CHECKED - 1;
+    if (checkedRegion[slot] == region && checkedBase[slot] == base) {
+      return region.valid;
+    }
+    for (int i = 0; i < distances.length; i++) {
+      long linear = (base & ~0xFFFL) + ((long) distances[i] << 12);
+      long offset = cpu.mmu.peekFetch(linear);
+      if (offset < 0) {
+        try {
+          offset = cpu.mmu.fetchOffset(linear);
+        } catch (GuestFault e) {
+          // The guest may never get to that page.
+          return false;
+        }
+      }
+      if (offset != region.pageOffset[i]) {
+        return false;
+      }
+    }
+    checkedRegion[slot] = region;
+    checkedBase[slot] = base;
+    jumpsUsed = true;
+    return region.valid;
+  }
+
+  private void runRegion(Cpu c, Region region, int limit) {
+    long base = c.rip;
+    running = null;
+    runningRegion = region;
+    c.regionBudget = limit;
+    c.regionSite = 0;
+    regionRuns++;
+    try {
+      region.code.run(c, base, limit);
+    } finally {
+      runningRegion = null;
+      int site = c.regionSite;
+      int executed = limit - c.regionBudget - region.notExecuted[site];
+      instructions += executed;
+      regionInstructions += executed;
+      long offset = region.ripOffset[site];
+      if (offset != Region.DYNAMIC) {
+        c.rip = base + offset;
+      }
     }
   }
 

@@ -1,0 +1,78 @@
+package dev.partita.engine.software;
+
+/// A piece of hot guest code that was translated to a method of the JVM: several blocks with the
+/// jumps between them. Position-independent, as blocks are; shared by all processors.
+final class Region {
+  /// {@link #ripOffset} of an exit that has set {@link Cpu#rip} itself.
+  static final long DYNAMIC = Long.MIN_VALUE;
+
+  /// The blocks it was made from; the first is the entry.
+  final Block[] blocks;
+
+  /// Linear pages other than the entry's that the code spans, relative to it, in pages.
+  final int[] pageDistance;
+
+  /// Where each of them was, as an offset in RAM.
+  final long[] pageOffset;
+
+  final RegionCode code;
+
+  /// By site: RIP as a distance from the entry's, or {@link #DYNAMIC}.
+  final long[] ripOffset;
+
+  /// By site: the instructions of the block under way that were not executed.
+  final int[] notExecuted;
+
+  /// Bytes of bytecode.
+  final int codeSize;
+
+  /// Operations with code of their own, and those that are called.
+  final int emitted;
+
+  final int called;
+
+  /// For tables by region.
+  final int slot = System.identityHashCode(this);
+
+  /// False once any of its code was written over: not to be entered again, and to be left when the
+  /// processor that runs it is the one that wrote.
+  volatile boolean valid = true;
+
+  Region(
+      Block[] blocks,
+      int[] pageDistance,
+      long[] pageOffset,
+      RegionCode code,
+      long[] ripOffset,
+      int[] notExecuted,
+      int codeSize,
+      int emitted,
+      int called) {
+    this.blocks = blocks;
+    this.pageDistance = pageDistance;
+    this.pageOffset = pageOffset;
+    this.code = code;
+    this.ripOffset = ripOffset;
+    this.notExecuted = notExecuted;
+    this.codeSize = codeSize;
+    this.emitted = emitted;
+    this.called = called;
+  }
+
+  /// The code was written over, or the region is not worth its room.
+  void invalidate() {
+    valid = false;
+    var entry = entry();
+    if (entry.region == this) {
+      entry.region = null;
+      entry.heat = SoftwareProcessor.HEAT;
+    }
+    for (var block : blocks) {
+      block.left(this);
+    }
+  }
+
+  Block entry() {
+    return blocks[0];
+  }
+}
