@@ -65,6 +65,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// Entries in the table of regions whose pages were checked; a power of two.
   private static final int CHECKED = 512;
 
+  /// Instructions executed between two returns to the outer loop, once regions execute them.
+  private static final int SLICE_INSTRUCTIONS = 2_000_000;
+
   private static final VarHandle ATTENTION;
 
   static {
@@ -490,14 +493,16 @@ final class SoftwareProcessor implements VirtualProcessor {
     var c = cpu;
     int i = 0;
     long before = instructions;
+    long limit = Math.min(SLICE_INSTRUCTIONS, budget);
     try {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         var region = block.region;
         if (region != null && mayEnter(region, c.rip)) {
           i = 0;
-          runRegion(c, region, (int) Math.min(REGION_BUDGET, budget));
-          if (attention != 0) {
+          long left = budget - (instructions - before);
+          runRegion(c, region, Math.clamp(left, 0, REGION_BUDGET));
+          if (attention != 0 || instructions - before >= limit) {
             break;
           }
           continue;
