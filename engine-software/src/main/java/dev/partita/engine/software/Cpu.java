@@ -211,8 +211,11 @@ final class Cpu {
   /// What a {@link RegionCode} leaves: the instructions left of its budget.
   int regionBudget;
 
-  /// Where a {@link RegionCode} was when it threw.
+  /// Where a {@link RegionCode} left: an index in its region's tables of sites.
   int regionSite;
+
+  /// What a {@link RegionCode} met, to be thrown.
+  @Nullable Throwable regionThrown;
 
   /// The address translation; knows about paging, RAM and MMIO.
   final Mmu mmu;

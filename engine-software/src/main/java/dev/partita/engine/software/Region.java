@@ -59,6 +59,34 @@ final class Region {
     this.called = called;
   }
 
+  /// Runs it from its entry, RIP; sets RIP.
+  ///
+  /// @param limit instructions after which to leave at the next loop, at least 0
+  /// @return instructions executed; or -1 - that, and {@link Cpu#regionThrown} is to be thrown
+  int run(Cpu c, int limit) {
+    long base = c.rip;
+    code.run(c, base, limit);
+    int site = c.regionSite;
+    long offset = ripOffset[site];
+    if (offset != DYNAMIC) {
+      c.rip = base + offset;
+    }
+    int executed = limit - c.regionBudget - notExecuted[site];
+    return c.regionThrown == null ? executed : -1 - executed;
+  }
+
+  /// Throws what a run has met.
+  static RuntimeException thrown(Cpu c) {
+    var thrown = c.regionThrown;
+    c.regionThrown = null;
+    if (thrown instanceof Error error) {
+      throw error;
+    }
+    return thrown instanceof RuntimeException exception
+        ? exception
+        : new IllegalStateException(thrown);
+  }
+
   /// The code was written over, or the region is not worth its room.
   void invalidate() {
     valid = false;

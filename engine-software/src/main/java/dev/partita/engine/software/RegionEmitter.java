@@ -1,8 +1,6 @@
 package dev.partita.engine.software;
 
-import static java.lang.constant.ConstantDescs.CD_Object;
 import static java.lang.constant.ConstantDescs.CD_Throwable;
-import static java.lang.constant.ConstantDescs.CD_boolean;
 import static java.lang.constant.ConstantDescs.CD_int;
 import static java.lang.constant.ConstantDescs.CD_long;
 import static java.lang.constant.ConstantDescs.CD_void;
@@ -53,14 +51,17 @@ final class RegionEmitter {
   /// Of the instruction under way: an address, an index in the TLB, values.
   static final int ADDRESS = 62;
 
-  private static final int SLOT = 64;
   static final int VALUE = 65;
   static final int VALUE2 = 67;
-  private static final int CAUGHT = 69;
   private static final int HOST = 70;
 
+  /// Two words wide: an int or a long.
+  private static final int SLOT = 72;
+
+  static final int ARRAY = 74;
+
   /// For flags: pairs.
-  private static final int POOL = 72;
+  private static final int POOL = 76;
 
   private static final int POOL_END = POOL + 48;
 
@@ -78,7 +79,6 @@ final class RegionEmitter {
   private final Label[] labels;
   private final @Nullable State[] inherited;
   private final List<Runnable> stubs = new ArrayList<>();
-  private final List<Runnable> callStubs = new ArrayList<>();
   private final Set<Call> calls = new LinkedHashSet<>();
 
   /// Operations that are called, in the order of their numbers.
@@ -88,8 +88,14 @@ final class RegionEmitter {
   final List<Integer> siteNotExecuted = new ArrayList<>();
   private int used;
   private int written;
+  /// Leaves with registers and flags in locals.
   private final Label exit;
+
+  /// Leaves with registers and flags in the processor.
+  private final Label exitStored;
+
   private final FlagEmitter flagEmitter;
+  private final MemoryEmitter memory;
 
   // Where the emission is.
   private int intOnly;
@@ -113,8 +119,10 @@ final class RegionEmitter {
     }
     inherited = new State[order.size()];
     exit = b.newLabel();
+    exitStored = b.newLabel();
     node = shape.entry();
     flagEmitter = new FlagEmitter(this);
+    memory = MemoryEmitter.of(this);
   }
 
   private static ClassDesc of(Class<?> type) {
@@ -190,10 +198,8 @@ final class RegionEmitter {
     b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).pop();
     if (!called.isEmpty()) {
       b.getstatic(self, "OPERATIONS", OPERATION.arrayType()).iconst_0().aaload().pop();
-      b.getstatic(SUPPORT, "NOTHING", OPERATION)
-          .aload(C)
-          .invokevirtual(OPERATION, "execute", EXECUTE);
     }
+    memory.resolve();
     for (var call : calls) {
       for (var parameter : call.type.parameterList()) {
         if (parameter.equals(CD_long)) {
@@ -212,51 +218,29 @@ final class RegionEmitter {
         b.pop();
       }
     }
-    b.iconst_0().ireturn();
+    b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).pop();
+    b.return_();
   }
-
-  private static final MethodTypeDesc EXECUTE = MethodTypeDesc.of(CD_void, CPU);
 
   private void emitStubs() {
-    var start = b.newBoundLabel();
-    for (int i = 0; i < stubs.size(); i++) {
-      stubs.get(i).run();
-    }
-    var middle = b.newBoundLabel();
-    for (int i = 0; i < callStubs.size(); i++) {
-      callStubs.get(i).run();
-    }
-    var end = b.newBoundLabel();
+    stubs.forEach(Runnable::run);
     b.labelBinding(exit);
     writeBack();
-    leave();
-    b.iload(SITE).ireturn();
-    if (!stubs.isEmpty()) {
-      var handler = b.newBoundLabel();
-      b.astore(CAUGHT);
-      writeBack();
-      leave();
-      b.aload(CAUGHT).athrow();
-      b.exceptionCatchAll(start, middle, handler);
-    }
-    if (!callStubs.isEmpty()) {
-      var handler = b.newBoundLabel();
-      b.astore(CAUGHT);
-      leave();
-      b.aload(CAUGHT).athrow();
-      b.exceptionCatchAll(middle, end, handler);
-    }
-  }
-
-  private void leave() {
+    b.labelBinding(exitStored);
     b.aload(C).iload(SITE).putfield(CPU, "regionSite", CD_int);
     b.aload(C).iload(LEFT).putfield(CPU, "regionBudget", CD_int);
+    b.return_();
+  }
+
+  /// After a call that notes what was thrown instead of throwing it.
+  private void checkThrown(Label leave) {
+    b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).ifnonnull(leave);
   }
 
   private void writeBack() {
     for (int i = 0; i < 16; i++) {
       if ((written & 1 << i) != 0) {
-        b.aload(R).bipush(i).lload(LONG + 2 * i).lastore();
+        memory.storeElement(R, i, LONG + 2 * i);
       }
     }
     storeFlags();
@@ -270,7 +254,8 @@ final class RegionEmitter {
   private void loadRegisters() {
     for (int i = 0; i < 16; i++) {
       if ((used & 1 << i) != 0) {
-        b.aload(R).bipush(i).laload().lstore(LONG + 2 * i);
+        memory.loadElement(R, i);
+        b.lstore(LONG + 2 * i);
       }
     }
   }
@@ -510,15 +495,17 @@ final class RegionEmitter {
     b.lstore(ADDRESS);
   }
 
-  /// Looks {@link #ADDRESS} up; goes to a label when it is not there, else pushes the host's
-  /// address.
+  /// Looks {@link #ADDRESS} up; goes to a label when it is not there, else stores the host's
+  /// address in {@link #HOST}.
   private void probe(int table, int size, Label miss) {
-    b.lload(ADDRESS).bipush(11).lushr().l2i().loadConstant(2 * Tlb.INDEX_MASK).iand().istore(SLOT);
-    b.aload(table).iload(SLOT).laload();
+    memory.slot(ADDRESS, SLOT);
+    memory.tableEntry(table, SLOT, 0);
     b.lload(ADDRESS);
     addConstant(size - 1);
     b.loadConstant(Tlb.PAGE_MASK).land().lcmp().ifne(miss);
-    b.lload(ADDRESS).aload(table).iload(SLOT).iconst_1().ior().laload().ladd();
+    b.lload(ADDRESS);
+    memory.tableEntry(table, SLOT, 1);
+    b.ladd().lstore(HOST);
   }
 
   /// Pushes what is at an operand: a long for 8 bytes, else an int, zero-extended.
@@ -532,7 +519,7 @@ final class RegionEmitter {
     var miss = b.newLabel();
     var done = b.newLabel();
     probe(READ_TLB, size, miss);
-    rawLoad(size);
+    memory.load(size, HOST);
     b.labelBinding(done);
     int here = siteHere();
     var state = state();
@@ -541,27 +528,15 @@ final class RegionEmitter {
           b.labelBinding(miss);
           settle(state);
           b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          invoke(SUPPORT, slow, size == 8 ? CD_long : CD_int, CPU, CD_long);
+          invoke(SUPPORT, slow, CD_long, CPU, CD_long);
+          b.lstore(VALUE);
+          checkThrown(exit);
+          b.lload(VALUE);
+          if (size != 8) {
+            b.l2i();
+          }
           b.goto_(done);
         });
-  }
-
-  private void rawLoad(int size) {
-    switch (size) {
-      case 1 -> invoke(RAW, "getByte", CD_int, CD_long);
-      case 2 -> invoke(RAW, "getShort", CD_int, CD_long);
-      case 4 -> invoke(RAW, "getInt", CD_int, CD_long);
-      default -> invoke(RAW, "getLong", CD_long, CD_long);
-    }
-  }
-
-  private void rawStore(int size) {
-    switch (size) {
-      case 1 -> invoke(RAW, "setByte", CD_void, CD_long, CD_int);
-      case 2 -> invoke(RAW, "setShort", CD_void, CD_long, CD_int);
-      case 4 -> invoke(RAW, "setInt", CD_void, CD_long, CD_int);
-      default -> invoke(RAW, "setLong", CD_void, CD_long, CD_long);
-    }
   }
 
   /// Pops a value and stores it at an operand. What it pops was computed before the address.
@@ -592,8 +567,7 @@ final class RegionEmitter {
     var miss = b.newLabel();
     var done = b.newLabel();
     probe(WRITE_TLB, size, miss);
-    pushValue(size);
-    rawStore(size);
+    memory.store(size, HOST, VALUE);
     b.labelBinding(done);
     int here = siteHere();
     var state = state();
@@ -604,6 +578,7 @@ final class RegionEmitter {
           b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
           pushValue(size);
           invoke(SUPPORT, slow, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
+          checkThrown(exit);
           b.goto_(done);
         });
   }
@@ -616,8 +591,7 @@ final class RegionEmitter {
     var miss = b.newLabel();
     var loaded = b.newLabel();
     probe(WRITE_TLB, size, miss);
-    b.dup2().lstore(HOST);
-    rawLoad(size);
+    memory.load(size, HOST);
     b.labelBinding(loaded);
     int here = siteHere();
     var before = state();
@@ -628,6 +602,9 @@ final class RegionEmitter {
           b.lconst_0().lstore(HOST);
           b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS).loadConstant(size);
           invoke(SUPPORT, "loadForUpdate", CD_long, CPU, CD_long, CD_int);
+          b.lstore(VALUE);
+          checkThrown(exit);
+          b.lload(VALUE);
           if (size != 8) {
             b.l2i();
           }
@@ -639,9 +616,7 @@ final class RegionEmitter {
     var slow = b.newLabel();
     var done = b.newLabel();
     b.lload(HOST).lconst_0().lcmp().ifeq(slow);
-    b.lload(HOST);
-    pushValue(size);
-    rawStore(size);
+    memory.store(size, HOST, VALUE);
     b.labelBinding(done);
     stubs.add(
         () -> {
@@ -650,6 +625,7 @@ final class RegionEmitter {
           b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
           pushValue(size);
           invoke(SUPPORT, "store" + 8 * size, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
+          checkThrown(exit);
           b.goto_(done);
         });
   }
@@ -696,7 +672,7 @@ final class RegionEmitter {
     long start = node.offset;
     b.goto_(stub);
     b.labelBinding(done);
-    callStubs.add(
+    stubs.add(
         () -> {
           b.labelBinding(stub);
           writeBack();
@@ -705,7 +681,9 @@ final class RegionEmitter {
           b.lastore();
           b.loadConstant(here).istore(SITE);
           b.getstatic(self, "OPERATIONS", OPERATION.arrayType()).loadConstant(number).aaload();
-          b.aload(C).invokevirtual(OPERATION, "execute", EXECUTE);
+          b.aload(C);
+          invoke(SUPPORT, "execute", CD_void, OPERATION, CPU);
+          checkThrown(exitStored);
           loadRegisters();
           b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
           b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
@@ -866,6 +844,7 @@ final class RegionEmitter {
           settle(state);
           b.loadConstant(here).istore(SITE).aload(C).lload(VALUE2);
           invoke(SUPPORT, "checkTarget", CD_void, CPU, CD_long);
+          checkThrown(exit);
           b.goto_(good);
         });
   }
@@ -1158,10 +1137,6 @@ final class RegionEmitter {
   // --------------------------------------------------------------------------------
 
   static MethodTypeDesc runType() {
-    return MethodTypeDesc.of(CD_int, CPU, CD_long, CD_int);
+    return MethodTypeDesc.of(CD_void, CPU, CD_long, CD_int);
   }
-
-  static final ClassDesc BOOLEAN = CD_boolean;
-  static final ClassDesc OBJECT = CD_Object;
-  static final ClassDesc THROWABLE = CD_Throwable;
 }

@@ -538,7 +538,8 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (heat > 0) {
       return;
     }
-    block.heat = HEAT;
+    // Warm still, for the regions of others.
+    block.heat = HEAT / 2 & ~63 | 63;
     if ((block.mode & Cpu.MODE_SIZE_MASK) == Cpu.MODE_64
         && block.mode == c.mode
         && block.region == null
@@ -585,24 +586,18 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   private void runRegion(Cpu c, Region region, int limit) {
-    long base = c.rip;
     running = null;
     runningRegion = region;
-    c.regionBudget = limit;
-    c.regionSite = 0;
     regionRuns++;
-    try {
-      region.code.run(c, base, limit);
-    } finally {
-      runningRegion = null;
-      int site = c.regionSite;
-      int executed = limit - c.regionBudget - region.notExecuted[site];
+    int executed = region.run(c, limit);
+    runningRegion = null;
+    if (executed >= 0) {
       instructions += executed;
       regionInstructions += executed;
-      long offset = region.ripOffset[site];
-      if (offset != Region.DYNAMIC) {
-        c.rip = base + offset;
-      }
+    } else {
+      instructions += -1 - executed;
+      regionInstructions += -1 - executed;
+      throw Region.thrown(c);
     }
   }
 

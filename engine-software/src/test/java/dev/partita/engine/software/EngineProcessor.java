@@ -163,7 +163,9 @@ final class EngineProcessor {
           throw new AssertionError("the code does not end");
         }
         if (cpu.rip == MachineState.CODE) {
-          runRegion(region);
+          if (region.run(cpu, LIMIT) < 0) {
+            throw Region.thrown(cpu);
+          }
         } else {
           var block = decoder.decode(cpu.rip, cpu.mmu.fetchOffset(cpu.rip), true);
           cpu.r[Cpu.RIP_BASE] = cpu.rip;
@@ -175,18 +177,6 @@ final class EngineProcessor {
       return -1;
     } catch (GuestFault fault) {
       return fault.vector;
-    }
-  }
-
-  private void runRegion(Region region) {
-    long base = cpu.rip;
-    try {
-      region.code.run(cpu, base, LIMIT);
-    } finally {
-      long offset = region.ripOffset[cpu.regionSite];
-      if (offset != Region.DYNAMIC) {
-        cpu.rip = base + offset;
-      }
     }
   }
 
