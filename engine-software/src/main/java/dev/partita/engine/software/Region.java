@@ -38,7 +38,18 @@ final class Region {
   /// processor that runs it is the one that wrote.
   volatile boolean valid = true;
 
+  /// What it was made from.
+  final RegionShape shape;
+
+  /// Made for the JVM's optimizing compiler.
+  final boolean optimized;
+
+  /// Instructions executed. Racy: some may be lost.
+  long executed;
+
   Region(
+      RegionShape shape,
+      boolean optimized,
       Block[] blocks,
       int[] pageDistance,
       long[] pageOffset,
@@ -48,6 +59,8 @@ final class Region {
       int codeSize,
       int emitted,
       int called) {
+    this.shape = shape;
+    this.optimized = optimized;
     this.blocks = blocks;
     this.pageDistance = pageDistance;
     this.pageOffset = pageOffset;
@@ -89,12 +102,17 @@ final class Region {
 
   /// The code was written over, or the region is not worth its room.
   void invalidate() {
-    valid = false;
     var entry = entry();
     if (entry.region == this) {
       entry.region = null;
       entry.heat = SoftwareProcessor.HEAT;
     }
+    retire();
+  }
+
+  /// Another region has taken its place.
+  void retire() {
+    valid = false;
     for (var block : blocks) {
       block.left(this);
     }

@@ -35,8 +35,12 @@ final class RegionCompiler {
   record Generated(byte[] bytes, RegionEmitter emitter, int codeSize) {}
 
   /// Generates the class of a region.
-  static Generated generate(RegionShape shape) {
-    var self = ClassDesc.of(RegionCode.class.getPackageName(), "TranslatedRegion");
+  ///
+  /// @param optimized whether it is worth the JVM's optimizing compiler: the class's name tells the
+  ///     JVM (jvm.options)
+  static Generated generate(RegionShape shape, boolean optimized) {
+    var name = optimized ? "OptimizedRegion" : "TranslatedRegion";
+    var self = ClassDesc.of(RegionCode.class.getPackageName(), name);
     var holder = new RegionEmitter[1];
     byte[] bytes =
         ClassFile.of()
@@ -97,8 +101,8 @@ final class RegionCompiler {
   }
 
   /// Translates a region.
-  static Region compile(RegionShape shape) {
-    var generated = generate(shape);
+  static Region compile(RegionShape shape, boolean optimized) {
+    var generated = generate(shape, optimized);
     var emitter = generated.emitter;
     RegionCode code;
     try {
@@ -114,6 +118,8 @@ final class RegionCompiler {
       throw new IllegalStateException("a region that does not load", e);
     }
     return new Region(
+        shape,
+        optimized,
         shape.nodes.stream().map(node -> node.block).toArray(Block[]::new),
         shape.pageDistance,
         shape.pageOffset,

@@ -112,6 +112,7 @@ final class RegionEmitter {
     this.b = b;
     this.shape = shape;
     this.self = self;
+    shape.nodes.forEach(each -> each.order = -1);
     arrange(shape.entry());
     labels = new Label[order.size()];
     for (int i = 0; i < labels.length; i++) {

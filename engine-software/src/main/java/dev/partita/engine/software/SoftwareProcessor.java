@@ -52,7 +52,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   static final int HEAT =
       switch (Translator.TIER) {
         case INTERPRETER -> Integer.MAX_VALUE;
-        case MIXED -> Integer.getInteger("partita.heat", 1024);
+        case MIXED -> Integer.getInteger("partita.heat", 16_384);
         case TRANSLATOR -> 1;
       };
 
@@ -61,6 +61,9 @@ final class SoftwareProcessor implements VirtualProcessor {
 
   /// Instructions that a region may execute before it returns, so that statistics stay fresh.
   private static final int REGION_BUDGET = 100_000;
+
+  /// Instructions that a region must have executed to be worth the JVM's optimizing compiler.
+  private static final long OPTIMIZE = Long.getLong("partita.optimize", 40_000_000);
 
   /// Entries in the table of regions whose pages were checked; a power of two.
   private static final int CHECKED = 512;
@@ -594,6 +597,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (executed >= 0) {
       instructions += executed;
       regionInstructions += executed;
+      long before = region.executed;
+      region.executed = before + executed;
+      if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
+        partition.translator().optimize(region);
+      }
     } else {
       instructions += -1 - executed;
       regionInstructions += -1 - executed;

@@ -36,6 +36,7 @@ final class Translator implements AutoCloseable {
 
   // For statistics.
   final AtomicLong made = new AtomicLong();
+  final AtomicLong madeOptimized = new AtomicLong();
   final AtomicLong failed = new AtomicLong();
   final AtomicLong nanosGenerating = new AtomicLong();
   final AtomicLong nanosCompiling = new AtomicLong();
@@ -93,13 +94,16 @@ final class Translator implements AutoCloseable {
 
   private void translate(RegionShape shape) {
     var entry = shape.entry().block;
-    if (closed || !entry.valid || entry.region != null) {
+    var old = entry.region;
+    // A second request for the same entry comes from a region that ran much.
+    boolean optimized = old != null;
+    if (closed || !entry.valid || (old != null && (old.optimized || old.shape != shape))) {
       return;
     }
     long start = System.nanoTime();
     Region region;
     try {
-      region = RegionCompiler.compile(shape);
+      region = RegionCompiler.compile(shape, optimized);
     } catch (RuntimeException e) {
       // Interpreted for ever: right, if slow.
       failed.incrementAndGet();
@@ -112,13 +116,23 @@ final class Translator implements AutoCloseable {
     nanosGenerating.addAndGet(generated - start);
     nanosCompiling.addAndGet(System.nanoTime() - generated);
     made.incrementAndGet();
+    if (optimized) {
+      madeOptimized.incrementAndGet();
+    }
     codeBytes.addAndGet(region.codeSize);
     inline.addAndGet(region.emitted);
     called.addAndGet(region.called);
     install(region);
   }
 
-  /// Resolves all that the code refers to, which also makes the JVM compile it (jvm.options).
+  /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
+  void optimize(Region region) {
+    if (region.valid && !region.optimized && TIER == Tier.MIXED) {
+      waiting.offer(region.shape);
+    }
+  }
+
+  /// Resolves all that the code refers to, and calls it as often as makes the JVM compile it.
   private void prepare(Region region) {
     var c = spare;
     if (c == null) {
@@ -131,7 +145,9 @@ final class Translator implements AutoCloseable {
     }
   }
 
-  private static final int WARM_UP = Integer.getInteger("partita.warmup", 3);
+  /// HotSpot compiles a method at its 200th call (Tier3InvocationThreshold); it looks at every
+  /// 128th for one not compiled yet (Tier0InvokeNotifyFreqLog).
+  private static final int WARM_UP = TIER == Tier.MIXED ? 260 : 1;
 
   private void install(Region region) {
     for (var block : region.blocks) {
@@ -143,11 +159,15 @@ final class Translator implements AutoCloseable {
     if (!region.valid) {
       return;
     }
+    var old = region.entry().region;
     region.entry().region = region;
     if (!region.valid) {
       region.invalidate();
     }
-    regions.removeIf(old -> !old.valid);
+    if (old != null) {
+      old.retire();
+    }
+    regions.removeIf(one -> !one.valid);
     regions.add(region);
     if (regions.size() > MAX_REGIONS) {
       regions.remove().invalidate();
@@ -156,6 +176,7 @@ final class Translator implements AutoCloseable {
 
   void count(Map<String, Long> counters) {
     counters.put("regions", made.get());
+    counters.put("regions optimized", madeOptimized.get());
     counters.put("regions failed", failed.get());
     counters.put("bytes of bytecode", codeBytes.get());
     counters.put("nanoseconds generating", nanosGenerating.get());

@@ -183,7 +183,7 @@ final class EngineProcessor {
   private Region translate(byte[] code) {
     var nodes = new LinkedHashMap<Long, RegionShape.Node>();
     node(nodes, 0, code.length);
-    return RegionCompiler.compile(RegionShape.of(List.copyOf(nodes.values())));
+    return RegionCompiler.compile(RegionShape.of(List.copyOf(nodes.values())), false);
   }
 
   private RegionShape.@Nullable Node node(
