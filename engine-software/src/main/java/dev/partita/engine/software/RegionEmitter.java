@@ -588,6 +588,8 @@ final class RegionEmitter {
   ///
   /// @param change replaces the old value on the stack by the new one
   void update(MemoryOperand m, int size, Runnable change) {
+    // Not in the middle: the stubs below need the flags from before, in their locals.
+    boundFlags();
     address(m);
     var miss = b.newLabel();
     var loaded = b.newLabel();
