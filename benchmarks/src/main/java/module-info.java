@@ -1,6 +1,7 @@
 /// Benchmarks, side by side with the peer in one run.
 @org.jspecify.annotations.NullMarked
 module dev.partita.benchmarks {
+  requires java.management;
   requires static org.jspecify;
   requires dev.partita.cli;
   requires dev.partita.hypervisor;

@@ -4,6 +4,10 @@ module dev.partita.synthetic {
   requires static org.jspecify;
   requires transitive dev.partita.hypervisor;
   requires transitive dev.partita.vmbus;
+  requires transitive dev.partita.disk;
+  requires jdk.jfr;
 
+  exports dev.partita.synthetic.input;
   exports dev.partita.synthetic.integration;
+  exports dev.partita.synthetic.storage;
 }

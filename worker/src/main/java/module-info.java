@@ -3,6 +3,7 @@
 module dev.partita.worker {
   requires static org.jspecify;
   requires transitive dev.partita.hypervisor;
+  requires transitive dev.partita.disk;
   requires dev.partita.engine.kvm;
   requires dev.partita.engine.software;
   requires dev.partita.chipset;

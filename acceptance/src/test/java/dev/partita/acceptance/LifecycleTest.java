@@ -180,7 +180,11 @@ class LifecycleTest {
         assertThat(second.exitCode(SECONDS)).as("%s", second).isEqualTo(3);
         assertThat(second.err()).contains("\"one\" is running already");
       }
-      try (var stop = PartitaProcess.start(temporary, "stop", "one")) {
+      try (var asked = PartitaProcess.start(temporary, "stop", "one")) {
+        assertThat(asked.exitCode(SECONDS)).as("%s", asked).isEqualTo(3);
+        assertThat(asked.err()).contains("no shutdown service running").contains("--force");
+      }
+      try (var stop = PartitaProcess.start(temporary, "stop", "--force", "one")) {
         assertThat(stop.exitCode(SECONDS)).as("%s", stop).isZero();
       }
       assertThat(partita.exitCode(SECONDS)).as("%s", partita).isEqualTo(6);

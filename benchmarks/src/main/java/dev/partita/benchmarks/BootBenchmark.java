@@ -137,12 +137,7 @@ final class BootBenchmark implements Callable<Integer> {
 
   /// The command that boots a kernel under Partita with the script on the command line.
   static List<String> partitaCommand(
-      String launcher,
-      Path kernel,
-      Path initrd,
-      String commandLine,
-      int memory,
-      int processors) {
+      String launcher, Path kernel, Path initrd, String commandLine, int memory, int processors) {
     return List.of(
         launcher,
         "run",

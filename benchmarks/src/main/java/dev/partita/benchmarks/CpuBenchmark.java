@@ -110,8 +110,7 @@ final class CpuBenchmark implements Callable<Integer> {
         if (qemu) {
           add(
               theirs,
-              run(
-                  BootBenchmark.qemuCommand(files.kernel(), initrd, commandLine, memory, 1)));
+              run(BootBenchmark.qemuCommand(files.kernel(), initrd, commandLine, memory, 1)));
         }
       }
       report(ours, theirs);

@@ -2,20 +2,29 @@
  * The loop around KVM_RUN that ExitsBenchmark measures Partita's against: the same guest on the same
  * /dev/kvm, with nothing between the kernel and the loop.
  *
- * Usage: exits MEMORY-IMAGE SECONDS INJECT
+ * Usage: exits MEMORY-IMAGE SECONDS GUEST
  *
  * MEMORY-IMAGE is a guest's first RAM, with page tables at 0x1000, a descriptor table at 0x4000, an
- * interrupt table at 0x6000, and 64-bit code at 0x8000. With INJECT 1 each port write is answered with
- * an interrupt, vector 0x40. Prints the exits that it counted a second.
+ * interrupt table at 0x6000, and 64-bit code at 0x8000. GUEST tells how its exits are answered: for
+ * INTERRUPT each port write with an interrupt, vector 0x40; for HYPERCALL with a look at what the guest
+ * may do and at its registers, and a result in RAX; for SIGNAL not at all, for the port is an event
+ * counter's, which a second thread waits for, and the guest counts at 0xa000. Prints how many
+ * operations there were a second of the processor's thread.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,17 +54,61 @@ static struct kvm_segment segment(int selector, int type, int l, int db) {
 
 static double now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void nothing(int signal) {}
+
+static volatile unsigned long rings;
+
+static void *listen_for_rings(void *argument) {
+  int set = *(int *) argument;
+  struct epoll_event events[64];
+  for (;;) {
+    int n = epoll_wait(set, events, 64, -1);
+    for (int i = 0; i < n; i++) {
+      rings++;
+    }
+  }
+}
+
+/* Signals of the guest, and a signal to this thread when the time is over. */
+static void prepare_signals(int machine, double seconds) {
+  static int set;
+  set = epoll_create1(0);
+  int counter = eventfd(0, EFD_NONBLOCK);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+  struct kvm_ioeventfd request = {.datamatch = 0x2001, .addr = 0xe1, .len = 4, .fd = counter,
+                                  .flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH};
+  if (set < 0 || counter < 0 || epoll_ctl(set, EPOLL_CTL_ADD, counter, &event) < 0) {
+    perror("epoll");
+    exit(1);
+  }
+  CALL(machine, KVM_IOEVENTFD, &request);
+  pthread_t thread;
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, 0);
+  pthread_create(&thread, 0, listen_for_rings, &set);
+  pthread_sigmask(SIG_UNBLOCK, &alarm, 0);
+  struct sigaction action = {.sa_handler = nothing};
+  sigaction(SIGALRM, &action, 0);
+  struct itimerval timer = {.it_value = {.tv_sec = (long) seconds,
+                                         .tv_usec = (seconds - (long) seconds) * 1e6}};
+  setitimer(ITIMER_REAL, &timer, 0);
 }
 
 int main(int argc, char **argv) {
   if (argc != 4) {
-    fprintf(stderr, "usage: exits MEMORY-IMAGE SECONDS INJECT\n");
+    fprintf(stderr, "usage: exits MEMORY-IMAGE SECONDS GUEST\n");
     return 2;
   }
   double seconds = atof(argv[2]);
-  int inject = atoi(argv[3]);
+  int inject = !strcmp(argv[3], "INTERRUPT");
+  int hypercall = !strcmp(argv[3], "HYPERCALL");
+  int signals = !strcmp(argv[3], "SIGNAL");
   int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
   if (kvm < 0) {
     perror("/dev/kvm");
@@ -114,10 +167,20 @@ int main(int argc, char **argv) {
   CALL(processor, KVM_SET_REGS, &registers);
 
   struct kvm_msi message = {.address_lo = 0xfee00000, .data = 0x40};
+  if (signals) {
+    prepare_signals(machine, seconds);
+  }
   double begin = now();
   double end = begin + seconds;
   unsigned long count = 0;
   volatile uint64_t sink = 0;
+  while (signals) {
+    if (ioctl(processor, KVM_RUN, 0) < 0 && errno == EINTR) {
+      count = *(volatile uint64_t *) (ram + 0xa000);
+      printf("%.0f\n", count / (now() - begin));
+      return rings == 0;
+    }
+  }
   while ((count & 63) || now() < end) {
     CALL(processor, KVM_RUN, 0);
     switch (run->exit_reason) {
@@ -125,6 +188,15 @@ int main(int argc, char **argv) {
         sink += *(uint32_t *) ((uint8_t *) run + run->io.data_offset);
         if (inject) {
           CALL(machine, KVM_SIGNAL_MSI, &message);
+        } else if (hypercall) {
+          CALL(processor, KVM_GET_SREGS, &system);
+          if (!(system.cr0 & 1) || !(system.efer & 0x400) || !system.cs.l || system.ss.dpl) {
+            fprintf(stderr, "the guest may make no hypercalls\n");
+            return 1;
+          }
+          sink += run->s.regs.regs.rcx + run->s.regs.regs.rdx + run->s.regs.regs.r8;
+          run->s.regs.regs.rax = 2;
+          run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
         }
         break;
       case KVM_EXIT_MMIO:

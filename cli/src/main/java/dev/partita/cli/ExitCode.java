@@ -25,6 +25,9 @@ final class ExitCode {
   /// The operator stopped the partition.
   static final int STOPPED = 6;
 
+  /// The guest does not do what it was asked, or does not answer.
+  static final int GUEST_SAID_NO = 7;
+
   /// The time of `--timeout` was over; as timeout(1).
   static final int TIMED_OUT = 124;
 

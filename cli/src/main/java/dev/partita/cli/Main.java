@@ -22,7 +22,13 @@ import picocli.CommandLine.Spec;
       ListCommand.class,
       AttachCommand.class,
       StopCommand.class,
+      RestartCommand.class,
+      GuestCommand.class,
+      KeysCommand.class,
+      TypeCommand.class,
+      DriveCommand.class,
       DiskCommand.class,
+      ImageCommand.class,
       CompletionCommand.class,
       HelpCommand.class
     },
@@ -67,6 +73,10 @@ public final class Main implements Runnable {
   }
 
   private static int explain(Exception e) {
+    if (e instanceof GuestSaidNoException) {
+      OperatorLog.say(describe(e));
+      return ExitCode.GUEST_SAID_NO;
+    }
     if (e instanceof PartitionException || e instanceof IOException) {
       OperatorLog.say(describe(e));
       return ExitCode.REFUSED;

@@ -64,6 +64,12 @@ public final class OperatorLog extends System.LoggerFinder {
       return level.getSeverity() >= Level.WARNING.getSeverity() && level != Level.OFF;
     }
 
+    /// The default hands null for the arguments on.
+    @Override
+    public void log(Level level, @Nullable String message) {
+      log(level, null, message, (Throwable) null);
+    }
+
     @Override
     public void log(
         Level level,

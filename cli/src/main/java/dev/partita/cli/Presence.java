@@ -2,6 +2,8 @@ package dev.partita.cli;
 
 import dev.partita.worker.Console;
 import dev.partita.worker.ControlSocket;
+import dev.partita.worker.Drives;
+import dev.partita.worker.Guest;
 import dev.partita.worker.Outcome.StopReason;
 import dev.partita.worker.PartitionSettings;
 import dev.partita.worker.RuntimeEntry;
@@ -66,7 +68,7 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
 
   @Override
   public String status() {
-    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%nheartbeat=%s%n"
+    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%nresets=%d%nheartbeat=%s%nprotocol=%d%n"
         .formatted(
             settings.name(),
             ProcessHandle.current().pid(),
@@ -75,7 +77,9 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
             settings.engine(),
             settings.kernel(),
             started,
-            worker.heartbeat());
+            worker.resets(),
+            worker.heartbeat(),
+            ControlSocket.PROTOCOL);
   }
 
   @Override
@@ -84,8 +88,23 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
   }
 
   @Override
-  public boolean shutDown() {
-    return worker.askToPowerOff();
+  public void reset() {
+    worker.reset();
+  }
+
+  @Override
+  public boolean awaitReset(int count) throws InterruptedException {
+    return worker.awaitReset(count);
+  }
+
+  @Override
+  public Drives drives() {
+    return worker.drives();
+  }
+
+  @Override
+  public Guest guest() {
+    return worker.guest();
   }
 
   @Override

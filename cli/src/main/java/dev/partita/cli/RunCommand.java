@@ -2,6 +2,7 @@ package dev.partita.cli;
 
 import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Console;
+import dev.partita.worker.DriveSettings;
 import dev.partita.worker.Engines;
 import dev.partita.worker.Outcome;
 import dev.partita.worker.Outcome.StopReason;
@@ -13,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -79,6 +81,22 @@ final class RunCommand implements Callable<Integer> {
           "Kernel command line; with SYSTEM, added to the system's own. Without SYSTEM the default"
               + " is \"console=ttyS0\".")
   private @Nullable String append;
+
+  @Option(
+      names = "--disk",
+      paramLabel = "FILE[,OPTION...]",
+      converter = DriveOption.Disk.class,
+      description =
+          "A disk: VHDX, VHD or raw, as the name tells. Repeatable. Options: readonly,"
+              + " format=FORMAT, lun=NUMBER.")
+  private List<DriveSettings> disks = List.of();
+
+  @Option(
+      names = "--dvd",
+      paramLabel = "FILE[,lun=NUMBER]",
+      converter = DriveOption.Dvd.class,
+      description = "A DVD drive with this ISO image; \"none\": empty. Repeatable.")
+  private List<DriveSettings> dvds = List.of();
 
   @Option(
       names = {"-m", "--memory"},
@@ -177,7 +195,8 @@ final class RunCommand implements Callable<Integer> {
         commandLine,
         engine,
         !noReboot,
-        stats);
+        stats,
+        Stream.concat(disks.stream(), dvds.stream()).toList());
   }
 
   private ParameterException usage(String message) {

@@ -1,7 +1,5 @@
 package dev.partita.cli;
 
-import dev.partita.hypervisor.PartitionException;
-import dev.partita.worker.ControlClient;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -29,18 +27,33 @@ final class StopCommand implements Callable<Integer> {
       description = "End it at once, as pulling its plug: what the guest has not written is lost.")
   private boolean force;
 
+  @Option(
+      names = "--close-programs",
+      description = "The guest is to end programs that do not want to end.")
+  private boolean closePrograms;
+
   @Override
   public Integer call() throws IOException {
-    var found = PartitionChoice.find(partition);
-    try (var end = new ControlClient(found.socket(), "wait");
-        var stop = new ControlClient(found.socket(), force ? "stop" : "shutdown")) {
-      var answer = stop.firstLine();
-      if (answer.startsWith("error ")) {
-        throw new PartitionException(
-            found.name() + ": " + answer.substring("error ".length()) + ": use --force");
+    var client = GuestClient.of(partition);
+    try (var end = client.open("wait")) {
+      if (force) {
+        client.ask("stop");
+      } else {
+        ask(client, "guest-shutdown", closePrograms);
       }
       end.answer(); // when it has ended
     }
     return ExitCode.SUCCESS;
+  }
+
+  /// Asks a guest to shut down or to reboot.
+  static void ask(GuestClient client, String request, boolean closePrograms) throws IOException {
+    try {
+      client.ask(request, closePrograms ? "force" : "ask");
+    } catch (GuestSaidNoException e) {
+      throw e.status() == GuestSaidNoException.MACHINE_LOCKED
+          ? e.with("use --close-programs, or --force")
+          : e.with("use --force");
+    }
   }
 }

@@ -85,6 +85,15 @@ final class OpenDisk implements VirtualDisk {
   }
 
   @Override
+  public @Nullable UUID id() {
+    return switch (image) {
+      case VhdxImage vhdx -> vhdx.structures().metadata().id();
+      case VhdImage vhd -> vhd.structures().footer().id();
+      case FlatImage _ -> identity;
+    };
+  }
+
+  @Override
   public String name() {
     return file.name();
   }

@@ -3,6 +3,8 @@ package dev.partita.disk;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /// An open virtual disk. Offsets and lengths are bytes and multiples of the logical sector size.
 ///
@@ -33,6 +35,12 @@ public interface VirtualDisk extends AutoCloseable {
 
   /// Whether {@link #trim} can give room back, in this file and on this host.
   boolean trims();
+
+  /// The disk's own id, which stays when it is written to and which its differencing children share
+  /// (VHDX: virtual disk id; VHD: unique id); null where the format has none.
+  default @Nullable UUID id() {
+    return null;
+  }
 
   /// A name for messages: the file's.
   String name();

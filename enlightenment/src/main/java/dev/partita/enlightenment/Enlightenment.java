@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The guest interface of one partition. The owner puts {@link #cpuidLeaves} into the CPUID table
@@ -52,6 +54,10 @@ public final class Enlightenment implements AutoCloseable {
   private long tscInvariantControl;
   private final long[] crashParameters = new long[5];
   private int crashReports;
+
+  /// Whether the kernel that is there now has reported a crash.
+  private boolean crashed;
+
   private final long[] vpAssistPages;
 
   /// @param partition made with {@link #cpuidLeaves} in its CPUID table; its reference time begins
@@ -71,7 +77,7 @@ public final class Enlightenment implements AutoCloseable {
     this.overlays = new OverlayPages(memory);
     this.time = new ReferenceTime(configuration.tscFrequency(), readTsc());
     this.vpAssistPages = new long[configuration.processorCount()];
-    this.synic = new Synic(partition, time);
+    this.synic = new Synic(partition, time, (communication & HypervisorLeaves.SIGNAL_EVENTS) != 0);
     this.hypercalls = new Hypercalls(memory, synic, communication);
   }
 
@@ -179,6 +185,7 @@ public final class Enlightenment implements AutoCloseable {
       return true;
     }
     GuestCrash crash = null;
+    boolean wentOn = false;
     lock.lock();
     try {
       boolean accepted =
@@ -206,7 +213,12 @@ public final class Enlightenment implements AutoCloseable {
           && (write.value & CRASH_NOTIFY) != 0
           && crashReports < MOST_CRASH_REPORTS) {
         crashReports++;
+        crashed = true;
         crash = crash(processor.index(), (write.value & CRASH_MESSAGE) != 0);
+      }
+      if (crashed && index == SyntheticMsr.GUEST_OS_ID && write.value == 0) {
+        crashed = false;
+        wentOn = true;
       }
     } finally {
       lock.unlock();
@@ -214,6 +226,9 @@ public final class Enlightenment implements AutoCloseable {
     write.accept();
     if (crash != null) {
       report(crash);
+    }
+    if (wentOn) {
+      crashListener.guestWentOn();
     }
     return true;
   }
@@ -419,6 +434,15 @@ public final class Enlightenment implements AutoCloseable {
     return time.at(readTsc());
   }
 
+  /// What the guest and the host said so far, by name: `hypercalls.post-message`,
+  /// `synic.interrupts` and the like. Any thread.
+  public Map<String, Long> counters() {
+    var counters = new TreeMap<String, Long>();
+    hypercalls.addTo(counters);
+    synic.addTo(counters);
+    return counters;
+  }
+
   /// Back to the state of a partition just made, but for the reference time, which goes on. No
   /// processor may run.
   public void reset() {
@@ -434,6 +458,7 @@ public final class Enlightenment implements AutoCloseable {
       referenceTsc = 0;
       tscInvariantControl = 0;
       crashReports = 0;
+      crashed = false;
       Arrays.fill(crashParameters, 0);
       Arrays.fill(vpAssistPages, 0);
     } finally {

@@ -22,5 +22,9 @@ public record GuestCrash(
   @FunctionalInterface
   public interface Listener {
     void guestCrashed(GuestCrash crash);
+
+    /// After its report the guest withdrew from the guest interface: another kernel takes over, as
+    /// when Linux starts a kernel that saves the memory of the one that crashed.
+    default void guestWentOn() {}
   }
 }

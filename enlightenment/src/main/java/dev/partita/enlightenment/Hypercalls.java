@@ -5,6 +5,8 @@ import dev.partita.hypervisor.ProcessorState;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 
 /// Hypercalls (TLFS, "Hypercall Interface"): how a guest makes them and what they answer.
 ///
@@ -16,7 +18,7 @@ import java.nio.ByteOrder;
 /// Code of other widths passes other registers, but the page is the same for all: its first word
 /// of input in ECX could look like the control value of a fast signal. No connection has that id,
 /// and a parameter block at that address is not aligned, so that nothing valid is taken for
-// another.
+/// another.
 final class Hypercalls {
   /// The port that the page's code writes to.
   static final int PORT = 0xE0;
@@ -55,6 +57,9 @@ final class Hypercalls {
   private final GuestMemory memory;
   private final Synic synic;
   private final int communication;
+  private final LongAdder messages = new LongAdder();
+  private final LongAdder signals = new LongAdder();
+  private final LongAdder refused = new LongAdder();
 
   /// @param communication the privileges in EBX of leaf 0x40000003
   Hypercalls(GuestMemory memory, Synic synic, int communication) {
@@ -120,20 +125,40 @@ final class Hypercalls {
       control = pair(processor, ProcessorState.RDX, ProcessorState.RAX);
       input = pair(processor, ProcessorState.RBX, ProcessorState.RCX);
     }
-    long result = answer(control, input);
-    if (wide) {
-      processor.setGeneral(ProcessorState.RAX, result);
-    } else {
-      processor.setGeneral(ProcessorState.RAX, result & 0xFFFF_FFFFL);
-      processor.setGeneral(ProcessorState.RDX, result >>> 32);
+    var event = HypercallEvent.started();
+    int status = answer(control, input);
+    event.answered(processor.index(), (int) (control & CODE_MASK), status);
+    count(control, status);
+    processor.setGeneral(ProcessorState.RAX, status);
+    if (!wide) {
+      processor.setGeneral(ProcessorState.RDX, 0);
     }
   }
 
   /// Takes a fast HvCallSignalEvent; the page's code sets the result.
   void signalFast(VirtualProcessor processor) {
     if (processor.mode() == VirtualProcessor.Mode.LONG) {
-      signal(processor.general(ProcessorState.RDX));
+      var event = HypercallEvent.started();
+      int status = signal(processor.general(ProcessorState.RDX));
+      event.answered(processor.index(), SIGNAL_EVENT, status);
+      count(SIGNAL_EVENT, status);
     }
+  }
+
+  private void count(long control, int status) {
+    if (status != HV_STATUS_SUCCESS) {
+      refused.increment();
+    } else if ((control & CODE_MASK) == POST_MESSAGE) {
+      messages.increment();
+    } else {
+      signals.increment();
+    }
+  }
+
+  void addTo(Map<String, Long> counters) {
+    counters.put("hypercalls.post-message", messages.sum());
+    counters.put("hypercalls.signal-event", signals.sum());
+    counters.put("hypercalls.refused", refused.sum());
   }
 
   private static long pair(VirtualProcessor processor, int high, int low) {
@@ -160,14 +185,14 @@ final class Hypercalls {
     return status != HV_STATUS_SUCCESS ? status : signal(memory.readLong(input));
   }
 
-  /// A parameter block is aligned to 8 bytes, in one page, and in RAM.
+  /// A parameter block is aligned to 8 bytes, in one page, and in RAM; all else is an alignment
+  /// that is invalid (TLFS, "Common Hypercall Status Codes").
   private int checkBlock(long address, int size) {
-    if (address % Long.BYTES != 0) {
-      return HV_STATUS_INVALID_ALIGNMENT;
-    }
     long offset = address & GuestMemory.PAGE_SIZE - 1;
-    return offset + size > GuestMemory.PAGE_SIZE || !memory.contains(address, size)
-        ? HV_STATUS_INVALID_PARAMETER
+    return address % Long.BYTES != 0
+            || offset + size > GuestMemory.PAGE_SIZE
+            || !memory.contains(address, size)
+        ? HV_STATUS_INVALID_ALIGNMENT
         : HV_STATUS_SUCCESS;
   }
 
@@ -203,6 +228,9 @@ final class Hypercalls {
 
   /// @param parameters connection id (32 bits), flag number (16), reserved (16)
   private int signal(long parameters) {
+    if (parameters >>> 48 != 0) {
+      return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    }
     if ((communication & HypervisorLeaves.SIGNAL_EVENTS) == 0) {
       return HV_STATUS_ACCESS_DENIED;
     }

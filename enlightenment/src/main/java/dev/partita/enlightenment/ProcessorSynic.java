@@ -11,6 +11,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The synthetic interrupt controller of one virtual processor: its registers, the messages that
@@ -31,6 +32,11 @@ final class ProcessorSynic {
   private static final long VECTOR_MASK = 0xFF;
   private static final long MASKED = 1 << 16;
   private static final long AUTO_EOI = 1 << 17;
+
+  /// The guest looks by itself: messages and flags come as if it were not masked, interrupts do
+  /// not.
+  private static final long POLLING = 1 << 18;
+
   private static final int LOWEST_VECTOR = 16;
 
   /// HV_SYNIC_VERSION of the TLFS.
@@ -63,8 +69,14 @@ final class ProcessorSynic {
   private long messagePage;
   private final long[] sources = new long[Synic.SOURCES];
   private final List<ArrayDeque<SynicState.Message>> queues = new ArrayList<>();
+
+  /// Messages in the queues, other than those of timers.
   private int waiting;
+
   private boolean warnedOfAutoEoi;
+  private long messages;
+  private long signals;
+  private long interrupts;
 
   ProcessorSynic(
       Partition partition, VirtualProcessor processor, GuestMemory memory, ReferenceTime time) {
@@ -164,26 +176,28 @@ final class ProcessorSynic {
   }
 
   private boolean writeSource(int source, long value) {
-    if ((value & MASKED) == 0 && (value & VECTOR_MASK) < LOWEST_VECTOR) {
+    if (interrupts(value) && (value & VECTOR_MASK) < LOWEST_VECTOR) {
       return false;
     }
-    if ((value & (MASKED | AUTO_EOI)) == AUTO_EOI && !warnedOfAutoEoi) {
+    if (interrupts(value) && (value & AUTO_EOI) != 0 && !warnedOfAutoEoi) {
       warnedOfAutoEoi = true;
       LOG.log(
           System.Logger.Level.WARNING,
           "the guest wants automatic EOI for SINT{0} against the recommendation; it has none",
           source);
     }
-    boolean unmasked = (sources[source] & MASKED) != 0 && (value & MASKED) == 0;
+    boolean unmasked = !interrupts(sources[source]) && interrupts(value);
     sources[source] = value;
-    if (unmasked) {
-      deliver(source);
-      if (hasFlags(source)) {
-        // They were set when nobody could be told.
-        interrupt(source);
-      }
+    deliver(source);
+    if (unmasked && hasFlags(source)) {
+      // They were set when nobody could be told.
+      interrupt(source);
     }
     return true;
+  }
+
+  private static boolean interrupts(long source) {
+    return (source & (MASKED | POLLING)) == 0;
   }
 
   private boolean hasFlags(int source) {
@@ -208,7 +222,9 @@ final class ProcessorSynic {
         return false;
       }
       queues.get(message.source()).add(message);
-      waiting++;
+      if (message.timer() < 0) {
+        waiting++;
+      }
       deliver(message.source());
       return true;
     } finally {
@@ -220,6 +236,15 @@ final class ProcessorSynic {
     lock.lock();
     try {
       return queues.get(source).size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int waiting() {
+    lock.lock();
+    try {
+      return waiting;
     } finally {
       lock.unlock();
     }
@@ -237,11 +262,16 @@ final class ProcessorSynic {
     }
   }
 
+  /// Forgets the message of a timer that has not reached its slot. Called with the lock held.
+  void withdraw(int timer) {
+    for (var queue : queues) {
+      queue.removeIf(message -> message.timer() == timer);
+    }
+  }
+
   private void deliverAll() {
-    if (waiting > 0) {
-      for (int source = 0; source < Synic.SOURCES; source++) {
-        deliver(source);
-      }
+    for (int source = 0; source < Synic.SOURCES; source++) {
+      deliver(source);
     }
   }
 
@@ -255,7 +285,7 @@ final class ProcessorSynic {
     var queue = queues.get(source);
     if (queue.isEmpty()
         || (control & messagePage & ENABLE) == 0
-        || (sources[source] & MASKED) != 0) {
+        || (sources[source] & (MASKED | POLLING)) == MASKED) {
       return;
     }
     long slotAddress = (messagePage & PAGE_MASK) + (long) source * SLOT_SIZE;
@@ -270,10 +300,11 @@ final class ProcessorSynic {
         }
       }
       var message = queue.remove();
-      waiting--;
       var payload = message.payload();
       if (message.timer() >= 0) {
         payload = timers.delivered(message);
+      } else {
+        waiting--;
       }
       memory.write(slotAddress + PAYLOAD, payload);
       memory.writeLong(slotAddress + ORIGIN, message.origin());
@@ -281,7 +312,8 @@ final class ProcessorSynic {
           slotAddress + SIZE_AND_FLAGS, payload.length | (queue.isEmpty() ? 0 : MESSAGE_PENDING));
       INT.setRelease(ram, slot + TYPE, message.type());
       memory.written(slotAddress, SLOT_SIZE);
-      interrupt(source);
+      messages++;
+      SynicEvent.message(index, source, message.type(), interrupt(source));
     }
   }
 
@@ -302,17 +334,35 @@ final class ProcessorSynic {
       int before = (int) INT.getAndBitwiseOr(ram, memory.offset(address), bit);
       if ((before & bit) == 0) {
         memory.written(address, Integer.BYTES);
-        interrupt(source);
+        signals++;
+        SynicEvent.signal(index, source, flag, interrupt(source));
       }
     } finally {
       lock.unlock();
     }
   }
 
-  private void interrupt(int source) {
+  /// @return whether the source is not masked
+  private boolean interrupt(int source) {
     long value = sources[source];
-    if ((value & MASKED) == 0) {
-      interruptWith((int) (value & VECTOR_MASK));
+    if (!interrupts(value)) {
+      return false;
+    }
+    interrupts++;
+    interruptWith((int) (value & VECTOR_MASK));
+    return true;
+  }
+
+  // --- counters, since the partition was made ---
+
+  void addTo(Map<String, Long> counters) {
+    lock.lock();
+    try {
+      counters.merge("synic.messages", messages, Long::sum);
+      counters.merge("synic.signals", signals, Long::sum);
+      counters.merge("synic.interrupts", interrupts, Long::sum);
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -376,7 +426,7 @@ final class ProcessorSynic {
       }
       queues.forEach(ArrayDeque::clear);
       state.waiting().forEach(message -> queues.get(message.source()).add(message));
-      waiting = state.waiting().size();
+      waiting = (int) state.waiting().stream().filter(message -> message.timer() < 0).count();
       timers.restore(state.timers(), state.waiting());
     } finally {
       lock.unlock();

@@ -1,9 +1,12 @@
 package dev.partita.enlightenment;
 
+import dev.partita.hypervisor.Doorbells;
+import dev.partita.hypervisor.Doorbells.Doorbell;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.Partition;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
@@ -27,7 +30,14 @@ public final class Synic {
   private final Map<Integer, MessagePort> messagePorts = new ConcurrentHashMap<>();
   private final Map<Integer, EventPort> eventPorts = new ConcurrentHashMap<>();
 
-  Synic(Partition partition, ReferenceTime time) {
+  /// What the engine rings by itself; empty if it has no doorbells or the guest may not signal.
+  private final Optional<Doorbells> engineDoorbells;
+
+  private final Map<Integer, Doorbell> doorbells = new ConcurrentHashMap<>();
+
+  /// @param signals whether the guest has the privilege to signal events
+  Synic(Partition partition, ReferenceTime time, boolean signals) {
+    engineDoorbells = signals ? partition.doorbells() : Optional.empty();
     GuestMemory memory = partition.memory();
     processors =
         partition.processors().stream()
@@ -65,9 +75,23 @@ public final class Synic {
     return processors.get(processor).waiting(source);
   }
 
+  /// How many messages of {@link #post} wait for all sources of all processors, besides those in
+  /// their slots.
+  public int waiting() {
+    int sum = 0;
+    for (var processor : processors) {
+      sum += processor.waiting();
+    }
+    return sum;
+  }
+
   /// Forgets the messages that wait for a source; those of timers stay.
   public void discard(int processor, int source) {
     processors.get(processor).discard(source);
+  }
+
+  void addTo(Map<String, Long> counters) {
+    processors.forEach(processor -> processor.addTo(counters));
   }
 
   /// Sets an event flag, and interrupts if it was clear. Without effect while the guest has the
@@ -98,6 +122,20 @@ public final class Synic {
     }
   }
 
+  /// Puts a port that makes no difference between flags behind a connection id. Where the engine
+  /// has doorbells a guest's fast signal rings without leaving guest code: on some thread, once for
+  /// several signals that follow each other closely, and maybe after the hypercall has returned.
+  ///
+  /// @param ring must not block for long
+  /// @throws IllegalStateException if the id is taken
+  public void connectDoorbell(int connectionId, Runnable ring) {
+    connect(connectionId, (EventPort) _ -> ring.run());
+    engineDoorbells
+        .flatMap(
+            all -> all.add(Hypercalls.FAST_SIGNAL_PORT, Hypercalls.PORT_SIZE, connectionId, ring))
+        .ifPresent(doorbell -> doorbells.put(connectionId, doorbell));
+  }
+
   /// Takes away the message port behind an id, if there is one; a call that has begun completes.
   public void disconnectMessages(int connectionId) {
     messagePorts.remove(connectionId);
@@ -105,6 +143,10 @@ public final class Synic {
 
   /// Takes away the event port behind an id, if there is one; a call that has begun completes.
   public void disconnectEvents(int connectionId) {
+    var doorbell = doorbells.remove(connectionId);
+    if (doorbell != null) {
+      doorbell.close();
+    }
     eventPorts.remove(connectionId);
   }
 

@@ -167,6 +167,7 @@ final class SyntheticTimers {
       if ((value & ~WRITABLE) != 0) {
         return false;
       }
+      withdraw();
       configuration = value;
       if (!hasTarget()) {
         configuration &= ~ENABLED;
@@ -176,6 +177,7 @@ final class SyntheticTimers {
     }
 
     boolean setCount(long value) {
+      withdraw();
       count = value;
       if (value == 0) {
         configuration &= ~ENABLED;
@@ -184,6 +186,15 @@ final class SyntheticTimers {
       }
       begin();
       return true;
+    }
+
+    /// A timer that is set anew does not send for what it was before: a guest that has switched it
+    /// off and taken its handler away (Linux, when it unloads VMBus) would be hit by that.
+    private void withdraw() {
+      if (messageWaits) {
+        messageWaits = false;
+        synic.withdraw(index);
+      }
     }
 
     private int vector() {

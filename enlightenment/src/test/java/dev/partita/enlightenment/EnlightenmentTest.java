@@ -329,6 +329,18 @@ class EnlightenmentTest {
   }
 
   @Test
+  void guestThatWithdrawsAfterItsReportGoesOn() {
+    guest.wrmsr(GUEST_OS_ID, 0);
+    assertThat(guest.wentOn).as("it has not crashed").isZero();
+    guest.wrmsr(GUEST_OS_ID, LINUX);
+    guest.wrmsr(0x4000_0105, 1L << 63);
+    assertThat(guest.wentOn).isZero();
+    guest.wrmsr(GUEST_OS_ID, 0);
+    guest.wrmsr(GUEST_OS_ID, 0);
+    assertThat(guest.wentOn).isEqualTo(1);
+  }
+
+  @Test
   void guestCannotFloodWithCrashReports() {
     for (int i = 0; i < 10_000; i++) {
       assertThat(guest.wrmsr(CRASH_CTL, 1L << 63)).isTrue();

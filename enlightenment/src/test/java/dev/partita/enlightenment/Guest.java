@@ -21,6 +21,7 @@ final class Guest implements Partition {
   final ManualTimeSource time = new ManualTimeSource(0);
   final List<GuestProcessor> processors = new ArrayList<>();
   final List<GuestCrash> crashes = new ArrayList<>();
+  int wentOn;
   final List<Interrupt> interrupts = new ArrayList<>();
   final PartitionConfiguration configuration;
   Enlightenment enlightenment;
@@ -44,7 +45,21 @@ final class Guest implements Partition {
     for (int i = 0; i < processorCount; i++) {
       processors.add(new GuestProcessor(i, time, tscFrequency));
     }
-    enlightenment = new Enlightenment(this, APIC_FREQUENCY, crashes::add);
+    enlightenment =
+        new Enlightenment(
+            this,
+            APIC_FREQUENCY,
+            new GuestCrash.Listener() {
+              @Override
+              public void guestCrashed(GuestCrash crash) {
+                crashes.add(crash);
+              }
+
+              @Override
+              public void guestWentOn() {
+                wentOn++;
+              }
+            });
   }
 
   /// What a processor has without a hypervisor.

@@ -74,6 +74,30 @@ class SynicTest {
   }
 
   @Test
+  void polledSourceGetsItsMessagesWithoutInterrupt() {
+    enable(0);
+    long polling = 1 << 18;
+    assertThat(guest.wrmsr(SINT2, MASKED)).isTrue();
+    synic.post(0, 2, 1, 77, payload(1));
+    assertThat(guest.memory().readInt(SLOT)).as("masked").isZero();
+    assertThat(guest.wrmsr(SINT2, MASKED | polling)).isTrue();
+    assertSlotHolds(1, false);
+    synic.signalEvent(0, 2, 9);
+    assertThat(guest.takeInterrupts()).isEmpty();
+    guest.memory().writeInt(SLOT, 0);
+    assertThat(guest.wrmsr(SINT2, polling)).as("no vector is needed").isTrue();
+    synic.post(0, 2, 1, 77, payload(2));
+    assertSlotHolds(2, false);
+    assertThat(guest.takeInterrupts()).isEmpty();
+    assertThat(guest.wrmsr(SINT2, 0xF3)).isTrue();
+    assertThat(guest.takeInterrupts()).as("of the flag").containsExactly(Interrupt.of(0, 0xF3));
+    assertThat(guest.enlightenment.counters())
+        .containsEntry("synic.messages", 2L)
+        .containsEntry("synic.signals", 1L)
+        .containsEntry("synic.interrupts", 1L);
+  }
+
+  @Test
   void pagesAreZeroedWhenTheyAreSwitchedOnOrMoved() {
     for (int register : new int[] {SIMP, SIEFP}) {
       guest.memory().writeLong(0x5FF8, 5);
@@ -251,9 +275,9 @@ class SynicTest {
     assertThat(post(BLOCK, 4, 0, 1)).as("type none").isEqualTo(5);
     assertThat(post(BLOCK, 4, 0x8000_0010, 1)).as("hypervisor's type").isEqualTo(5);
     assertThat(post(BLOCK + 4, 4, 1, 2)).as("alignment").isEqualTo(4);
-    assertThat(post(BLOCK + 0xF08, 4, 1, 2)).as("two pages").isEqualTo(5);
-    assertThat(guest.hypercall(POST, 1L << 40)).as("not RAM").isEqualTo(5);
-    assertThat(guest.hypercall(POST, -8)).as("not RAM").isEqualTo(5);
+    assertThat(post(BLOCK + 0xF08, 4, 1, 2)).as("two pages").isEqualTo(4);
+    assertThat(guest.hypercall(POST, 1L << 40)).as("not RAM").isEqualTo(4);
+    assertThat(guest.hypercall(POST, -8)).as("not RAM").isEqualTo(4);
     assertThat(guest.hypercall(POST | FAST, BLOCK)).as("fast").isEqualTo(3);
     assertThat(guest.hypercall(POST | 1L << 32, BLOCK)).as("repetitions").isEqualTo(3);
     assertThat(guest.hypercall(POST | 1L << 17, BLOCK)).as("variable header").isEqualTo(3);

@@ -177,6 +177,34 @@ class SyntheticTimersTest {
   }
 
   @Test
+  void timerThatIsSwitchedOffSendsNoMessageThatWaits() {
+    guest.wrmsr(0x4000_0083, 0x5001);
+    guest.wrmsr(0x4000_0090 + 4, 0x61);
+    guest.wrmsr(0x4000_0080, 1);
+    long slot = 0x5000 + 4 * 256;
+    guest.memory().writeInt(slot, 1);
+    guest.wrmsr(CONFIG, AUTO_ENABLE | 4 << 16);
+    guest.wrmsr(COUNT, 10_000);
+    guest.wrmsr(CONFIG + 2, AUTO_ENABLE | 4 << 16);
+    guest.wrmsr(COUNT + 2, 10_000);
+    guest.time.advance(2_000_000);
+    assertThat(guest.enlightenment.synic().waiting(0, 4)).isEqualTo(2);
+    guest.wrmsr(COUNT, 0);
+    guest.wrmsr(CONFIG, 0);
+    assertThat(guest.enlightenment.synic().waiting(0, 4)).isEqualTo(1);
+    guest.memory().writeInt(slot, 0);
+    guest.wrmsr(0x4000_0084, 0);
+    assertThat(guest.memory().readInt(slot + 16)).as("of the other timer").isEqualTo(1);
+    // And it may expire again.
+    guest.wrmsr(CONFIG, AUTO_ENABLE | 4 << 16);
+    guest.wrmsr(COUNT, 30_000);
+    guest.memory().writeInt(slot, 0);
+    guest.time.advance(2_000_000);
+    assertThat(guest.memory().readInt(slot + 16)).isZero();
+    assertThat(guest.memory().readInt(slot)).isEqualTo(0x8000_0010);
+  }
+
+  @Test
   void timersGoOnInAnotherPartition() {
     expectAt(20_000);
     guest.wrmsr(1, CONFIG, DIRECT | PERIODIC | AUTO_ENABLE);

@@ -59,8 +59,14 @@ public final class GuestMemory implements AutoCloseable {
     /// Tracking begins or ends: forget what was noted before.
     void trackingChanged(boolean on);
 
-    /// Calls {@link GuestMemory#markDirty} for what was written since the last call.
+    /// Calls {@link GuestMemory#markDirty} for what was written since the last call, and from now
+    /// on notes the first write of each page again.
     void collect();
+
+    /// The pages have been taken: what is written from now on has to be marked, even if it is in a
+    /// page that was marked already. For a source that marks pages as soon as they are written, and
+    /// then no longer looks at them.
+    default void taken() {}
   }
 
   /// Maps RAM, zeroed. Pages cost host memory only when they are first touched.
@@ -270,8 +276,8 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /// Takes the pages written since the last call, as a bitmap over {@link #segment()}: bit n of
-  /// word w is
-  /// page 64 w + n. Pages written while this runs are in this answer or the next.
+  /// word w is page 64 w + n. Pages written while this runs are in this answer or the next; one
+  /// that is written after this has returned is in the next.
   public long[] takeDirty() {
     for (var source : dirtySources) {
       source.collect();
@@ -279,6 +285,9 @@ public final class GuestMemory implements AutoCloseable {
     var taken = new long[dirty.length()];
     for (int i = 0; i < taken.length; i++) {
       taken[i] = dirty.getAndSet(i, 0);
+    }
+    for (var source : dirtySources) {
+      source.taken();
     }
     return taken;
   }

@@ -1,6 +1,7 @@
 package dev.partita.hypervisor;
 
 import java.util.List;
+import java.util.Optional;
 
 /// One virtual machine as the engine sees it: memory, virtual processors, and a way in for
 /// interrupts. All methods may be called from any thread.
@@ -25,10 +26,15 @@ public interface Partition extends AutoCloseable {
   void signalMsi(long address, int data);
 
   /// Sets the level of the legacy interrupt line (the 8259's INTR) into the boot processor. While
-  /// it
-  /// is high and the guest accepts it, the engine asks the handler for the vector with {@link
+  /// it is high and the guest accepts it, the engine asks the handler for the vector with {@link
   /// Intercept.ExternalInterrupt}.
   void setExternalInterrupt(boolean asserted);
+
+  /// Port writes that are signals, if this engine has them; without them such writes are
+  /// intercepts.
+  default Optional<Doorbells> doorbells() {
+    return Optional.empty();
+  }
 
   /// Stops every processor (each {@link VirtualProcessor#run} returns {@link RunExit#CANCELLED}),
   /// and frees what the engine holds. Memory stays its owner's. Idempotent.

@@ -21,7 +21,9 @@ import org.jspecify.annotations.Nullable;
 ///     #XSAVE_SIZE} bytes; XSTATE_BV tells what is not in its initial state
 /// @param msrs model-specific registers by number, ascending, those with a field of their own left
 /// out
-/// @param tsc the time stamp counter when the state was taken
+/// @param tsc the time stamp counter when the state was taken. Processors are in step with each
+///     other but for IA32_TSC_ADJUST: when it is loaded, a value less than a second from what the
+///     partition's counter has already is taken for the same counter, and changes nothing
 /// @param events pending events and shadows
 /// @param localApic the local APIC, if the engine or its bus has one
 public record ProcessorState(

@@ -1,5 +1,6 @@
 package dev.partita.image;
 
+import dev.partita.image.debian.DebianDisk;
 import dev.partita.image.debian.DebianGuest;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -42,6 +43,18 @@ public final class Images {
   /// As {@link #debian}, from the newest packages that the distribution offers now.
   public static GuestFiles refreshDebian(Path cache, Progress progress) throws IOException {
     return DebianGuest.ofHost(cache).prepare(true, progress);
+  }
+
+  /// Makes a disk with a Debian that boots, from the release's packages.
+  ///
+  /// @param cache a directory, made when missing, that keeps the packages for the next time
+  /// @param output the file to be: .vhdx, .vhd or .raw; it appears when it is complete
+  /// @param replace whether a file of that name may be replaced
+  /// @throws ImageException when it cannot be made; its message is for the person who asked
+  public static void buildDebian(
+      Path cache, DebianDiskRequest request, Path output, boolean replace, Progress progress)
+      throws IOException {
+    DebianDisk.make(cache, request, output, replace, progress);
   }
 
   private static String environment(String name) {

@@ -32,6 +32,7 @@ public final class Channel {
   private final Opening opening;
   private final int source;
   private final boolean restored;
+  private final ChannelCounters counters;
   private final GuestMemory memory;
   private final Thread thread;
 
@@ -58,7 +59,8 @@ public final class Channel {
       int number,
       Opening opening,
       int source,
-      boolean restored) {
+      boolean restored,
+      ChannelCounters counters) {
     this.bus = bus;
     this.device = device;
     this.offer = offer;
@@ -66,6 +68,7 @@ public final class Channel {
     this.opening = opening;
     this.source = source;
     this.restored = restored;
+    this.counters = counters;
     this.memory = bus.memory();
     this.processor = opening.processor();
     this.thread =
@@ -190,6 +193,11 @@ public final class Channel {
 
   /// The guest signals.
   void signal() {
+    counters.signalsReceived.increment();
+    wake();
+  }
+
+  private void wake() {
     signalled.set(true);
     LockSupport.unpark(thread);
   }
@@ -232,6 +240,10 @@ public final class Channel {
     sendLock.lock();
     paused = true;
     sendLock.unlock();
+    var resting = handler;
+    if (resting != null) {
+      resting.rest();
+    }
   }
 
   void resume() {
@@ -239,7 +251,7 @@ public final class Channel {
     paused = false;
     sendLock.unlock();
     turn.release();
-    signal();
+    wake();
   }
 
   // --- sending ---
@@ -255,20 +267,19 @@ public final class Channel {
         awaitsRoom = true;
         return false;
       }
-      switch (ring.write(type, flags, transactionId, extension, payload)) {
-        case QUIETLY -> {
-          return true;
-        }
-        case SIGNAL -> {
-          signalGuest();
-          return true;
-        }
-        case FULL -> {
-          awaitsRoom = true;
-          return false;
-        }
+      var written = ring.write(type, flags, transactionId, extension, payload);
+      if (written == OutgoingRing.Written.FULL) {
+        awaitsRoom = true;
+        counters.ringFull.increment();
+        return false;
       }
-      return false;
+      counters.packetsSent.increment();
+      counters.bytesSent.add(extension.length + (long) payload.length);
+      PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      if (written == OutgoingRing.Written.SIGNAL) {
+        signalGuest();
+      }
+      return true;
     } catch (MalformedRingException e) {
       outgoing = null;
       tellStopped(e);
@@ -282,6 +293,7 @@ public final class Channel {
     sendLock.lock();
     try {
       if (processor != Opening.NO_PROCESSOR && !closing) {
+        counters.signalsSent.increment();
         bus.synic().signalEvent(processor, source, opening.relid());
       }
     } finally {
@@ -301,6 +313,7 @@ public final class Channel {
   }
 
   private void tellStopped(MalformedRingException e) {
+    counters.stops.increment();
     LOG.log(
         System.Logger.Level.WARNING,
         "channel {0} of device {1} stops: the guest broke its ring: {2}",
@@ -400,7 +413,13 @@ public final class Channel {
       if (read.signal()) {
         signalGuest();
       }
-      current.received(read.packet());
+      var packet = read.packet();
+      int bytes = packet.extension().length + packet.payload().length;
+      counters.packetsReceived.increment();
+      counters.bytesReceived.add(bytes);
+      var event = PacketEvent.started();
+      current.received(packet);
+      event.received(this, packet, bytes);
     }
     return false;
   }

@@ -14,6 +14,11 @@ public interface ChannelHandler {
   /// more.
   default void gpadlRemoved(int id) {}
 
+  /// The bus is paused. When this returns, the device must not touch guest memory on the
+  /// channel's behalf any more until the next call of another method; its sends find no room
+  /// meanwhile. Called on the thread that pauses the bus, while the channel's own thread rests.
+  default void rest() {}
+
   /// The channel is closed. When this returns, the device must not touch guest memory on its behalf
   /// any more. Called once, and nothing after it.
   default void closed() {}

@@ -23,7 +23,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// The read index is the host's own: the guest's copy of it is written, never believed.
 final class IncomingRing {
-  private static final int FEATURE_PENDING_SEND_SIZE = 1;
+  /// feat_pending_send_sz: the producer waits for a signal when it has set its pending send size.
+  static final int FEATURE_PENDING_SEND_SIZE = 1;
 
   private final RingMemory memory;
   private int readIndex;

@@ -22,6 +22,8 @@ final class OutgoingRing {
           "write index 0x%x of %d bytes".formatted(writeIndex, memory.dataSize()));
     }
     waiting = memory.headerAcquire(RingMemory.PENDING_SEND_SIZE) != 0;
+    // Each producer says of itself that it waits for signals. Linux says it for both.
+    memory.setHeaderRelease(RingMemory.FEATURES, IncomingRing.FEATURE_PENDING_SEND_SIZE);
   }
 
   /// What came of a write.

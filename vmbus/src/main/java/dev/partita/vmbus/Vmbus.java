@@ -1,6 +1,5 @@
 package dev.partita.vmbus;
 
-import dev.partita.enlightenment.EventPort;
 import dev.partita.enlightenment.MessagePort;
 import dev.partita.enlightenment.Synic;
 import dev.partita.hypervisor.GuestMemory;
@@ -12,6 +11,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -47,7 +48,14 @@ public final class Vmbus implements AutoCloseable {
   private boolean restoring;
   private boolean closed;
 
-  private record Offered(VmbusDevice device, Offer offer) {}
+  /// Of channels that are not offered any more.
+  private final Map<String, Long> earlierCounters = new TreeMap<>();
+
+  private long messagesReceived;
+  private long messagesSent;
+  private long messagesLost;
+
+  private record Offered(VmbusDevice device, Offer offer, String name, ChannelCounters counters) {}
 
   private Vmbus(GuestMemory memory, Synic synic) {
     this.memory = memory;
@@ -102,8 +110,24 @@ public final class Vmbus implements AutoCloseable {
 
   private void offer(VmbusDevice device, Offer offer) {
     var result = server.offer(offer);
-    offered.put(result.channel(), new Offered(device, offer));
+    offered.put(
+        result.channel(), new Offered(device, offer, counterName(offer), new ChannelCounters()));
     apply(result.actions());
+  }
+
+  /// How the channel's counters are called: `scsi`, and of the second such device `scsi-2`.
+  private String counterName(Offer offer) {
+    var kind = InterfaceNames.of(offer.interfaceId());
+    Set<UUID> others = new HashSet<>();
+    for (var value : offered.values()) {
+      if (value.offer.interfaceId().equals(offer.interfaceId())) {
+        if (value.offer.instanceId().equals(offer.instanceId())) {
+          return value.name;
+        }
+        others.add(value.offer.instanceId());
+      }
+    }
+    return others.isEmpty() ? kind : kind + "-" + (others.size() + 1);
   }
 
   /// Pulls a device out: the guest is told, and its channels are closed.
@@ -124,6 +148,7 @@ public final class Vmbus implements AutoCloseable {
       if (value.device == device && value.offer.subChannel() >= from) {
         // The guest may have it open until the channel's thread has ended.
         offered.remove(entry.getKey());
+        value.counters.addTo(earlierCounters, prefix(value));
         apply(server.revoke(entry.getKey()));
       }
     }
@@ -154,14 +179,13 @@ public final class Vmbus implements AutoCloseable {
     if (type != MESSAGE_TYPE) {
       return MessagePort.Answer.ACCEPTED;
     }
+    MessageEvent.fromGuest(message);
     lock.lock();
     try {
-      var contact = server.contact();
-      if (contact != null
-          && !VmbusServer.isUrgent(message)
-          && synic.waiting(contact.processor(), contact.source()) >= MOST_ANSWERS) {
+      if (!VmbusServer.isUrgent(message) && synic.waiting() >= MOST_ANSWERS) {
         return MessagePort.Answer.INSUFFICIENT_BUFFERS;
       }
+      messagesReceived++;
       if (!closed) {
         apply(server.receive(message));
       }
@@ -176,7 +200,10 @@ public final class Vmbus implements AutoCloseable {
     for (var action = due.poll(); action != null; action = due.poll()) {
       switch (action) {
         case VmbusAction.Send(int processor, int source, byte[] message) -> {
+          MessageEvent.toGuest(message);
+          messagesSent++;
           if (!synic.post(processor, source, MESSAGE_TYPE, 0, message)) {
+            messagesLost++;
             LOG.log(
                 System.Logger.Level.WARNING,
                 "the guest fetches no messages: one of the bus is lost");
@@ -219,10 +246,17 @@ public final class Vmbus implements AutoCloseable {
       return;
     }
     var channel =
-        new Channel(this, what.device, what.offer, number, opening, contact.source(), restoring);
+        new Channel(
+            this,
+            what.device,
+            what.offer,
+            number,
+            opening,
+            contact.source(),
+            restoring,
+            what.counters);
     open.put(number, channel);
-    synic.connect(
-        VmbusMessages.EVENT_CONNECTIONS | opening.relid(), (EventPort) _ -> channel.signal());
+    synic.connectDoorbell(VmbusMessages.EVENT_CONNECTIONS | opening.relid(), channel::signal);
     if (paused) {
       channel.pause();
       pausedChannels.add(channel);
@@ -250,6 +284,42 @@ public final class Vmbus implements AutoCloseable {
         revoke(channel.device(), 1);
       }
       apply(server.closed(number));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // --- sight ---
+
+  private static String prefix(Offered offered) {
+    return "vmbus."
+        + offered.name
+        + (offered.offer.subChannel() == 0 ? "." : "." + offered.offer.subChannel() + ".");
+  }
+
+  /// What went over the bus so far, by name: `vmbus.messages-received` and the like, and for each
+  /// channel `vmbus.scsi.packets-received`, of its sub-channels `vmbus.scsi.1.packets-received`.
+  /// Zeros of channels are left out. Any thread.
+  public Map<String, Long> counters() {
+    lock.lock();
+    try {
+      var counters = new TreeMap<>(earlierCounters);
+      offered.values().forEach(value -> value.counters.addTo(counters, prefix(value)));
+      counters.put("vmbus.messages-received", messagesReceived);
+      counters.put("vmbus.messages-sent", messagesSent);
+      counters.put("vmbus.messages-lost", messagesLost);
+      counters.put("vmbus.messages-ignored", server.ignored());
+      return counters;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Packets from the guest in all channels that are there now. Any thread.
+  public long packetsReceived() {
+    lock.lock();
+    try {
+      return offered.values().stream().mapToLong(o -> o.counters.packetsReceived.sum()).sum();
     } finally {
       lock.unlock();
     }

@@ -37,13 +37,18 @@ final class VmbusMessages {
     return buffer.array();
   }
 
-  static byte[] versionResponse(int version, boolean supported) {
+  /// The last field is the connection for further messages since 5.0, and before it the version.
+  static byte[] versionResponse(int version) {
     return begin(MessageType.VERSION_RESPONSE)
-        .put((byte) (supported ? 1 : 0))
+        .put((byte) 1)
         .put((byte) 0) // connection state: good
         .putShort((short) 0)
-        .putInt(version >= ProtocolVersion.V5_0 ? MESSAGE_CONNECTION_V5 : 0)
+        .putInt(version >= ProtocolVersion.V5_0 ? MESSAGE_CONNECTION_V5 : version)
         .array();
+  }
+
+  static byte[] versionNotSupported() {
+    return begin(MessageType.VERSION_RESPONSE).array();
   }
 
   static byte[] offer(int relid, Offer offer) {
@@ -88,6 +93,10 @@ final class VmbusMessages {
 
   static byte[] unloadResponse() {
     return of(MessageType.UNLOAD_RESPONSE);
+  }
+
+  static byte[] closeReservedResponse(int relid) {
+    return of(MessageType.CLOSE_RESERVED_RESPONSE, relid);
   }
 
   static byte[] modifyChannelResponse(int relid, int status) {

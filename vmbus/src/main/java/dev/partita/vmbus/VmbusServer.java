@@ -43,6 +43,9 @@ final class VmbusServer {
   private static final int SOURCES = 16;
   private static final int NO_INTERRUPTS = -1;
 
+  /// No version of the protocol.
+  private static final int NO_VERSION = 0;
+
   private final int processorCount;
   private final LongPredicate isRam;
   private final Map<Integer, Entry> channels = new TreeMap<>();
@@ -52,6 +55,10 @@ final class VmbusServer {
   private @Nullable Contact contact;
   private boolean offersRequested;
   private @Nullable Closing closing;
+
+  /// Where the messages of the last contact went, be it over or not.
+  private @Nullable Contact lastTarget;
+
   private int nextNumber;
   private int gpadlCost;
   private long ignored;
@@ -116,8 +123,12 @@ final class VmbusServer {
 
   private void send(byte[] message) {
     if (contact != null) {
-      actions.add(new VmbusAction.Send(contact.processor(), contact.source(), message));
+      sendTo(contact.processor(), contact.source(), message);
     }
+  }
+
+  private void sendTo(int processor, int source, byte[] message) {
+    actions.add(new VmbusAction.Send(processor, source, message));
   }
 
   /// Messages that made no sense and were ignored.
@@ -186,12 +197,12 @@ final class VmbusServer {
       return List.of();
     }
     entry.revoked = true;
-    if (entry.relid != 0) {
-      send(VmbusMessages.rescind(entry.relid));
-    } else {
+    if (entry.relid == 0) {
       entry.released = true;
+    } else if (!entry.released) {
+      send(VmbusMessages.rescind(entry.relid));
     }
-    entry.nextOpening = null;
+    refuseNextOpening(entry);
     close(entry);
     removeIfDone(entry);
     return take();
@@ -207,7 +218,7 @@ final class VmbusServer {
     for (int gpadl : List.copyOf(entry.tearingDown)) {
       finishTearDown(entry, gpadl);
     }
-    removeIfDone(entry);
+    finishRelease(entry);
     var next = entry.nextOpening;
     if (next != null) {
       entry.nextOpening = null;
@@ -250,16 +261,11 @@ final class VmbusServer {
     }
     entry.gpadls.clear();
     entry.tearingDown.clear();
-    partialGpadls
-        .values()
-        .removeIf(
-            partial -> {
-              if (partial.channel == entry) {
-                gpadlCost -= partial.cost();
-                return true;
-              }
-              return false;
-            });
+    for (var partial : List.copyOf(partialGpadls.values())) {
+      if (partial.channel == entry) {
+        refuse(partial);
+      }
+    }
   }
 
   private static int cost(Gpadl gpadl) {
@@ -290,7 +296,10 @@ final class VmbusServer {
     in.position(MessageType.HEADER_SIZE);
     switch (type) {
       case INITIATE_CONTACT -> initiateContact(in);
-      case UNLOAD -> reset(new Closing(true, contact != null ? contact : lastContact()));
+      case UNLOAD -> {
+        var target = lastTarget != null ? lastTarget : new Contact(NO_VERSION, 0, DEFAULT_SOURCE);
+        reset(new Closing(true, target));
+      }
       default -> {
         if (contact == null || closing != null) {
           ignored++;
@@ -300,10 +309,6 @@ final class VmbusServer {
       }
     }
     return take();
-  }
-
-  private Contact lastContact() {
-    return closing != null ? closing.contact() : new Contact(0, 0, DEFAULT_SOURCE);
   }
 
   private void receiveInContact(MessageType type, ByteBuffer in) {
@@ -316,37 +321,59 @@ final class VmbusServer {
       case GPADL_TEARDOWN -> gpadlTearDown(in.getInt(), in.getInt());
       case RELID_RELEASED -> relidReleased(in.getInt());
       case MODIFY_CHANNEL -> modify(in.getInt(), in.getInt());
-      case TL_CONNECT_REQUEST -> {
-        var ids = new byte[32];
-        in.get(ids);
-        send(VmbusMessages.tlConnectResult(ids, VmbusMessages.STATUS_CONNECTION_REFUSED));
-      }
+      case TL_CONNECT_REQUEST -> tlConnect(in);
+      case OPEN_RESERVED_CHANNEL -> openReserved(in);
+      case CLOSE_RESERVED_CHANNEL -> closeReserved(in);
       default -> ignored++;
     }
   }
 
+  /// Before 3.0 messages go to processor 0 whatever the message says. Before 5.0 the interrupt
+  /// source is fixed: its place is the address of a page for interrupts that none of these versions
+  /// uses.
   private void initiateContact(ByteBuffer in) {
     int version = in.getInt();
     int processor = in.getInt();
-    // Before 5.0 this is the address of a page for interrupts that none of these versions uses.
-    int source =
-        Integer.compareUnsigned(version, ProtocolVersion.V5_0) >= 0
-            ? in.get() & 0xFF
-            : DEFAULT_SOURCE;
+    int source = in.get() & 0xFF;
+    int level = in.get() & 0xFF;
     reset(
         new Closing(
             false,
             new Contact(
-                version,
-                processor < 0 || processor >= processorCount ? 0 : processor,
-                source == 0 || source >= SOURCES ? DEFAULT_SOURCE : source)));
+                // There is no other virtual trust level, and so no bus that this is meant for.
+                isSince(version, ProtocolVersion.V5_1) && level != 0 ? NO_VERSION : version,
+                isSince(version, ProtocolVersion.V3_0) ? processorOrFirst(processor) : 0,
+                isSince(version, ProtocolVersion.V5_0)
+                    ? sourceOrDefault(source)
+                    : DEFAULT_SOURCE)));
+  }
+
+  private static boolean isSince(int version, int first) {
+    return Integer.compareUnsigned(version, first) >= 0;
+  }
+
+  private int processorOrFirst(int processor) {
+    return processor < 0 || processor >= processorCount ? 0 : processor;
+  }
+
+  private static int sourceOrDefault(int source) {
+    return source <= 0 || source >= SOURCES ? DEFAULT_SOURCE : source;
+  }
+
+  /// Whether the contact in force is of a version or a later one.
+  private boolean speaks(int version) {
+    return contact != null && isSince(contact.version(), version);
   }
 
   /// Ends the contact, and answers when all channels are closed. Of several requests before that
   /// only the last is answered.
   private void reset(Closing next) {
-    if (contact != null) {
-      actions.add(new VmbusAction.Discard(contact.processor(), contact.source()));
+    // Nobody waits for what the guest has not fetched of the contact before, and one that fetches
+    // nothing and only resets would otherwise pile up answers.
+    var earlier = lastTarget;
+    lastTarget = next.contact();
+    if (earlier != null) {
+      actions.add(new VmbusAction.Discard(earlier.processor(), earlier.source()));
     }
     contact = null;
     offersRequested = false;
@@ -374,23 +401,24 @@ final class VmbusServer {
       send(VmbusMessages.unloadResponse());
       contact = null;
     } else {
-      boolean supported = ProtocolVersion.supported(done.contact().version());
-      send(VmbusMessages.versionResponse(done.contact().version(), supported));
-      if (!supported) {
+      int version = done.contact().version();
+      if (ProtocolVersion.supported(version)) {
+        send(VmbusMessages.versionResponse(version));
+      } else {
+        send(VmbusMessages.versionNotSupported());
         contact = null;
       }
     }
   }
 
   private void requestOffers() {
-    if (offersRequested) {
-      ignored++;
-      return;
-    }
-    offersRequested = true;
-    for (var entry : channels.values()) {
-      if (!entry.revoked) {
-        sendOffer(entry);
+    // Asked a second time, the guest knows them already; but it waits for the end of the list.
+    if (!offersRequested) {
+      offersRequested = true;
+      for (var entry : channels.values()) {
+        if (!entry.revoked) {
+          sendOffer(entry);
+        }
       }
     }
     send(VmbusMessages.allOffersDelivered());
@@ -409,6 +437,7 @@ final class VmbusServer {
     if (entry == null
         || gpadl == null
         || entry.revoked
+        || entry.released
         || entry.opening != null
         || entry.nextOpening != null
         || !validTarget(processor)
@@ -455,12 +484,37 @@ final class VmbusServer {
       ignored++;
       return;
     }
-    var next = entry.nextOpening;
-    if (next != null) {
-      entry.nextOpening = null;
-      send(VmbusMessages.openResult(relid, next.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
-    }
+    refuseNextOpening(entry);
     close(entry);
+  }
+
+  /// Nobody listens for sockets.
+  private void tlConnect(ByteBuffer in) {
+    if (speaks(ProtocolVersion.V4_1)) {
+      var ids = new byte[32];
+      in.get(ids);
+      send(VmbusMessages.tlConnectResult(ids, VmbusMessages.STATUS_CONNECTION_REFUSED));
+    } else {
+      // There is no answer in these versions.
+      ignored++;
+    }
+  }
+
+  /// No channel is offered as reserved (for use without a contact, as in a crash): none is opened
+  /// so. The answer goes where the request says.
+  private void openReserved(ByteBuffer in) {
+    int relid = in.getInt();
+    int processor = processorOrFirst(in.getInt());
+    int source = sourceOrDefault(in.getInt());
+    sendTo(
+        processor, source, VmbusMessages.openResult(relid, 0, VmbusMessages.STATUS_UNSUCCESSFUL));
+  }
+
+  private void closeReserved(ByteBuffer in) {
+    int relid = in.getInt();
+    int processor = processorOrFirst(in.getInt());
+    int source = sourceOrDefault(in.getInt());
+    sendTo(processor, source, VmbusMessages.closeReservedResponse(relid));
   }
 
   // --- GPADLs ---
@@ -473,6 +527,7 @@ final class VmbusServer {
     var entry = byRelid.get(relid);
     if (entry == null
         || entry.revoked
+        || entry.released
         || entry.gpadls.containsKey(id)
         || partialGpadls.containsKey(id)
         || rangeCount == 0
@@ -522,10 +577,12 @@ final class VmbusServer {
             ranges.isPresent() ? VmbusMessages.STATUS_SUCCESS : VmbusMessages.STATUS_UNSUCCESSFUL));
   }
 
+  /// A ring's memory goes when the device has let go of it: without being closed before, its
+  /// channel is closed by this.
   private void gpadlTearDown(int relid, int id) {
-    var partial = partialGpadls.remove(id);
+    var partial = partialGpadls.get(id);
     if (partial != null) {
-      gpadlCost -= partial.cost();
+      refuse(partial);
     }
     var entry = byRelid.get(relid);
     if (entry == null || !entry.gpadls.containsKey(id)) {
@@ -539,10 +596,23 @@ final class VmbusServer {
     }
     if (entry.isClosed()) {
       finishTearDown(entry, id);
-    } else if (entry.opening != null && entry.opening.ring().id() != id) {
-      actions.add(new VmbusAction.TearDown(entry.number, id));
+    } else if (entry.opening != null) {
+      if (entry.opening.ring().id() == id) {
+        close(entry);
+      } else {
+        actions.add(new VmbusAction.TearDown(entry.number, id));
+      }
     }
-    // A ring goes when the channel is closed.
+    // Else it is closing, and goes with the rest.
+  }
+
+  /// Ends a GPADL that has not come whole, and answers for it.
+  private void refuse(PartialGpadl partial) {
+    partialGpadls.remove(partial.id);
+    gpadlCost -= partial.cost();
+    send(
+        VmbusMessages.gpadlCreated(
+            partial.channel.relid, partial.id, VmbusMessages.STATUS_UNSUCCESSFUL));
   }
 
   private void finishTearDown(Entry entry, int id) {
@@ -554,32 +624,61 @@ final class VmbusServer {
     }
   }
 
+  /// The guest forgets a channel: after a rescind, or by itself, as Linux does with sub-channels
+  /// when it closes a device. It does not wait for the device; the relid does.
   private void relidReleased(int relid) {
     var entry = byRelid.get(relid);
-    if (entry == null || !entry.isClosed() && !entry.revoked) {
+    if (entry == null || entry.released || !entry.revoked && entry.opening != null) {
       ignored++;
       return;
     }
     entry.released = true;
+    refuseNextOpening(entry);
+    finishRelease(entry);
+  }
+
+  /// A channel that is not revoked is offered again to the guest's next contact.
+  private void finishRelease(Entry entry) {
+    if (!entry.released || !entry.isClosed()) {
+      return;
+    }
     if (entry.revoked) {
       removeIfDone(entry);
-    } else {
-      // Linux gives sub-channels up by itself. They are offered again to its next contact.
+    } else if (entry.relid != 0) {
       forgetGpadls(entry);
-      byRelid.remove(relid);
+      byRelid.remove(entry.relid);
       entry.relid = 0;
     }
   }
 
+  private void refuseNextOpening(Entry entry) {
+    var next = entry.nextOpening;
+    if (next != null) {
+      entry.nextOpening = null;
+      send(
+          VmbusMessages.openResult(next.relid(), next.openId(), VmbusMessages.STATUS_UNSUCCESSFUL));
+    }
+  }
+
+  /// Interrupts that an opening switched off stay off, and none are switched off by this. A guest
+  /// of a version before 5.3 does not hear what came of it.
   private void modify(int relid, int processor) {
+    if (!speaks(ProtocolVersion.V4_1)) {
+      ignored++;
+      return;
+    }
     var entry = byRelid.get(relid);
     int status = VmbusMessages.STATUS_UNSUCCESSFUL;
-    if (entry != null && entry.opening != null && validTarget(processor)) {
+    if (entry != null
+        && entry.opening != null
+        && entry.opening.processor() != Opening.NO_PROCESSOR
+        && processor != NO_INTERRUPTS
+        && validTarget(processor)) {
       entry.opening = entry.opening.withProcessor(processor);
       actions.add(new VmbusAction.Retarget(entry.number, processor));
       status = VmbusMessages.STATUS_SUCCESS;
     }
-    if (contact != null && contact.version() >= ProtocolVersion.V5_3) {
+    if (speaks(ProtocolVersion.V5_3)) {
       send(VmbusMessages.modifyChannelResponse(relid, status));
     }
   }
@@ -624,8 +723,12 @@ final class VmbusServer {
   /// @throws IllegalArgumentException if the state is impossible here
   List<VmbusAction> restore(VmbusServerState state) {
     contact = state.contact();
+    lastTarget = contact;
     offersRequested = state.offersRequested();
     closing = state.closing();
+    if (closing != null) {
+      lastTarget = closing.contact();
+    }
     for (var saved : state.channels()) {
       restoreChannel(saved);
     }

@@ -8,6 +8,7 @@ import dev.partita.hypervisor.GuestMemory;
 import java.util.Random;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -177,6 +178,55 @@ class RingTest {
     }
     assertThat(packets).isGreaterThan(10_000);
     assertThat(malformed).isGreaterThan(1_000);
+  }
+
+  @Test
+  void guestThatWritesMeanwhileBreaksOnlyItsRing() throws Exception {
+    var stop = new AtomicBoolean();
+    var pages = new long[] {100, 93, 86};
+    var hostile =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  var random = new Random(3);
+                  int[] fields = {0, 4, 8, 12, 64};
+                  while (!stop.get()) {
+                    memory.writeInt(
+                        pages[0] * 4096 + fields[random.nextInt(5)],
+                        random.nextInt(16) == 0 ? random.nextInt() : 8 * random.nextInt(1024));
+                    memory.writeLong(
+                        pages[1 + random.nextInt(2)] * 4096 + 8L * random.nextInt(512),
+                        6 | 2 << 16 | (long) random.nextInt(64) << 32);
+                  }
+                });
+    int packets = 0;
+    int malformed = 0;
+    try {
+      for (int i = 0; i < 200_000; i++) {
+        try {
+          var in = new IncomingRing(new RingMemory(memory, pages));
+          var out = new OutgoingRing(new RingMemory(memory, pages));
+          for (int j = 0; j < 8; j++) {
+            packets += in.read() == null ? 0 : 1;
+            in.enableInterrupts();
+            out.write(6, 0, j, NOTHING, new byte[j * 100]);
+          }
+        } catch (MalformedRingException e) {
+          malformed++;
+        }
+      }
+    } finally {
+      stop.set(true);
+      hostile.join();
+    }
+    assertThat(packets).isPositive();
+    assertThat(malformed).isPositive();
+    // All else is as it was: nothing was written outside of the ring.
+    for (long page = 0; page < memory.size() / 4096; page++) {
+      if (page != 100 && page != 93 && page != 86) {
+        assertThat(memory.read(page * 4096, 4096)).isEqualTo(new byte[4096]);
+      }
+    }
   }
 
   @Test

@@ -60,13 +60,23 @@ class VmbusServerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"2,4,0", "3,0,0", "4,0,0", "4,1,0", "5,0,4", "5,1,4", "5,2,4", "5,3,4"})
+  @CsvSource({
+    "2,4,0x20004",
+    "3,0,0x30000",
+    "4,0,0x40000",
+    "4,1,0x40001",
+    "5,0,4",
+    "5,1,4",
+    "5,2,4",
+    "5,3,4"
+  })
   void supportedVersionsAreAccepted(int major, int minor, int connection) {
     assertThat(say(initiateContact(major, minor, 1, 2)))
         .containsExactly(new int[] {15, 1, connection});
     assertThat(done).hasSize(1);
-    assertThat(((VmbusAction.Send) done.getFirst()).processor()).isEqualTo(1);
-    assertThat(((VmbusAction.Send) done.getFirst()).source()).isEqualTo(2);
+    var sent = (VmbusAction.Send) done.getFirst();
+    assertThat(sent.processor()).as("of the guest's choice since 3.0").isEqualTo(major < 3 ? 0 : 1);
+    assertThat(sent.source()).isEqualTo(2);
   }
 
   @ParameterizedTest
@@ -121,7 +131,7 @@ class VmbusServerTest {
     server.offer(device(2));
     say(initiateContact(5, 3, 0, 2));
     assertThat(say(requestOffers())).hasSize(3);
-    assertThat(say(requestOffers())).isEmpty();
+    assertThat(say(requestOffers())).as("only the end").containsExactly(new int[] {4});
     var hot = sent(server.offer(device(3)).actions());
     assertThat(hot).hasSize(1);
     assertThat(hot.getFirst()[0]).isEqualTo(1);
@@ -243,7 +253,9 @@ class VmbusServerTest {
     assertThat(answers).containsExactly(new int[] {10, 1, id - 1, 0xC000_009A});
     assertThat(id).isBetween(30, 40);
     for (int i = 1; i < id - 1; i++) {
-      assertThat(say(tearDown(1, i))).containsExactly(new int[] {12, i});
+      assertThat(say(tearDown(1, i)))
+          .as("two requests, two answers")
+          .containsExactly(new int[] {10, 1, i, FAILED}, new int[] {12, i});
     }
     assertThat(say(gpadlHeader(1, 5, 8000))).isEmpty();
     connect();
@@ -270,7 +282,7 @@ class VmbusServerTest {
     assertThat(say(requestOffers())).as("not in contact").isEmpty();
     assertThat(server.closed(second)).isEmpty();
     assertThat(say(initiateContact(4, 0, 1, 2))).as("again").isEmpty();
-    assertThat(sent(server.closed(first))).containsExactly(new int[] {15, 1, 0});
+    assertThat(sent(server.closed(first))).containsExactly(new int[] {15, 1, 4 << 16});
     assertThat(say(requestOffers())).hasSize(3);
     openFirst();
   }
@@ -313,8 +325,10 @@ class VmbusServerTest {
     say(released(1));
     assertThat(server.ignored()).as("while it is open").isEqualTo(1);
     say(close(1));
-    server.closed(number);
     say(released(1));
+    assertThat(say(gpadl(1, 9, 1))).as("given up").containsExactly(new int[] {10, 1, 9, FAILED});
+    assertThat(sent(server.offer(device(3)).actions()).getFirst()[45]).as("closing").isEqualTo(2);
+    server.closed(number);
     assertThat(server.revoke(number)).as("the guest does not know it").isEmpty();
     assertThat(sent(server.offer(device(2)).actions()).getFirst()[45]).isEqualTo(1);
   }
@@ -337,16 +351,83 @@ class VmbusServerTest {
   }
 
   @Test
+  void interruptsAreNotSwitchedOffOrOnByModification() {
+    server.offer(device(1));
+    connect();
+    openFirst();
+    assertThat(say(modify(1, -1))).containsExactly(new int[] {24, 1, FAILED});
+    server.offer(device(2));
+    say(gpadl(2, 8, 40, 41, 42, 43));
+    assertThat(say(open(2, 1, 8, -1, 2))).containsExactly(new int[] {6, 2, 1, 0});
+    assertThat(say(modify(2, 0))).containsExactly(new int[] {24, 2, FAILED});
+    assertThat(done).hasSize(1);
+  }
+
+  @Test
+  void ringThatIsTakenFromAnOpenChannelClosesIt() {
+    int number = server.offer(device(1)).channel();
+    connect();
+    openFirst();
+    assertThat(say(tearDown(1, 7))).as("the device has it yet").isEmpty();
+    assertThat(done).containsExactly(new VmbusAction.Close(number));
+    assertThat(sent(server.closed(number))).containsExactly(new int[] {12, 7});
+    openFirst();
+  }
+
+  @Test
+  void halfAGpadlOfAChannelThatIsGivenUpIsRefused() {
+    server.offer(device(1));
+    connect();
+    assertThat(say(gpadlHeader(1, 7, 100, 1))).isEmpty();
+    assertThat(say(released(1))).containsExactly(new int[] {10, 1, 7, FAILED});
+    assertThat(say(gpadlBody(0, 7, 2))).isEmpty();
+  }
+
+  @Test
+  void guestThatOnlyResetsPilesUpNothing() {
+    say(initiateContact(6, 0, 1, 3));
+    say(unload());
+    assertThat(done.getFirst()).isEqualTo(new VmbusAction.Discard(1, 3));
+    assertThat(sent(done)).containsExactly(new int[] {17});
+    say(initiateContact(5, 3, 0, 2));
+    assertThat(done.getFirst()).isEqualTo(new VmbusAction.Discard(1, 3));
+    say(unload());
+    assertThat(done.getFirst()).isEqualTo(new VmbusAction.Discard(0, 2));
+  }
+
+  @Test
+  void otherTrustLevelsHaveNoBus() {
+    var contact = begin(14, 40).putInt(5 << 16 | 3).putInt(0).put((byte) 2).put((byte) 2).array();
+    assertThat(say(contact)).containsExactly(new int[] {15, 0, 0});
+  }
+
+  @Test
+  void reservedChannelsAreRefusedWhereTheRequestSays() {
+    server.offer(device(1));
+    connect();
+    say(gpadl(1, 7, 16, 17, 18, 19));
+    var open = begin(18, 28).putInt(1).putInt(0).putInt(5).putInt(7).putInt(2).array();
+    assertThat(say(open)).containsExactly(new int[] {6, 1, 0, FAILED});
+    assertThat(((VmbusAction.Send) done.getFirst()).processor()).isZero();
+    assertThat(((VmbusAction.Send) done.getFirst()).source()).isEqualTo(5);
+    var close = begin(19, 20).putInt(1).putInt(77).putInt(77).array();
+    assertThat(say(close)).containsExactly(new int[] {20, 1});
+    assertThat(((VmbusAction.Send) done.getFirst()).source()).isEqualTo(2);
+  }
+
+  @Test
   void socketRequestsAreRefused() {
     connect();
     var request = begin(21, 40).putLong(1).putLong(2).putLong(3).putLong(4).array();
     assertThat(say(request)).containsExactly(new int[] {23, 1, 0, 2, 0, 3, 0, 4, 0, 0xC000_0236});
+    say(initiateContact(4, 0, 0, 2));
+    assertThat(say(request)).as("no answer is known before 4.1").isEmpty();
   }
 
   @Test
   void nonsenseIsIgnored() {
     connect();
-    for (int type : new int[] {0, 1, 2, 4, 6, 10, 12, 15, 17, 18, 19, 20, 23, 24, 25, 99, -1}) {
+    for (int type : new int[] {0, 1, 2, 4, 6, 10, 12, 15, 17, 20, 23, 24, 25, 99, -1}) {
       assertThat(say(begin(type, 240).array())).as("type %d", type).isEmpty();
     }
     for (int length = 0; length < 12; length++) {

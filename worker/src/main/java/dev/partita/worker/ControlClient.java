@@ -58,6 +58,11 @@ public final class ControlClient implements AutoCloseable {
     return Channels.newOutputStream(channel);
   }
 
+  /// Tells the partition that nothing more comes; it can still be read from.
+  public void endOutput() throws IOException {
+    channel.shutdownOutput();
+  }
+
   @Override
   public void close() {
     try {

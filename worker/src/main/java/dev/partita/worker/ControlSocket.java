@@ -18,18 +18,24 @@ import org.jspecify.annotations.Nullable;
 /// |---|---|
 /// | `status` | lines `key=value`, then the end |
 /// | `stop` | `ok`, then the partition ends as by its quit key |
-/// | `shutdown` | `ok` if the guest is asked to power off, or `error` and why it cannot be asked |
+/// | `reset` | `ok`, then the machine begins again, as by its reset button |
+/// | `await-reset COUNT` | `ok` after more resets than that; `error` if it has ended |
 /// | `console` | `ok`, then the console line both ways, taken from its former holder |
 /// | `wait` | when the partition has ended: `exit CODE`, and further lines for the operator |
 ///
-/// Anything else is answered `error` and a reason. One virtual thread a client, at most {@link
-/// #MAXIMUM_CLIENTS} at a time; the socket's folder keeps other users out.
+/// Those for the guest are in {@link GuestRequests}, those for the drives in {@link
+/// DriveRequests}. Anything else is answered `error` and a reason. One virtual thread a client, at
+/// most {@link #MAXIMUM_CLIENTS} at a time; the socket's folder keeps other users out.
 public final class ControlSocket implements AutoCloseable {
   /// Clients at one time; more are turned away.
   public static final int MAXIMUM_CLIENTS = 32;
 
+  /// Goes up when requests change; a partition tells its own in its status. 2 brought those for the
+  /// guest, 3 those for the drives.
+  public static final int PROTOCOL = 3;
+
   /// Bytes in a request, at most, with its newline.
-  static final int MAXIMUM_REQUEST = 64;
+  static final int MAXIMUM_REQUEST = 16 << 10;
 
   private static final System.Logger LOG = System.getLogger(ControlSocket.class.getName());
 
@@ -45,12 +51,21 @@ public final class ControlSocket implements AutoCloseable {
     /// Ends the partition; returns at once.
     void stop();
 
-    /// Asks the guest to power off in good order; returns at once.
+    /// Begins the machine again; returns at once.
+    void reset();
+
+    /// Waits until the machine has begun again more often than a count.
     ///
-    /// @return false if it cannot be asked
-    boolean shutDown();
+    /// @return false if it never will
+    boolean awaitReset(int count) throws InterruptedException;
 
     Console console();
+
+    /// The guest, by way of its integration services.
+    Guest guest();
+
+    /// Its disks and DVD drives.
+    Drives drives();
 
     /// Waits for the end.
     ///
@@ -107,13 +122,24 @@ public final class ControlSocket implements AutoCloseable {
           say(client, "ok\n");
           target.stop();
         }
-        case "shutdown" ->
-            say(
-                client,
-                target.shutDown() ? "ok\n" : "error the guest has no shutdown service running\n");
+        case "reset" -> {
+          say(client, "ok\n");
+          target.reset();
+        }
         case "console" -> serveConsole(client);
         case "wait" -> say(client, target.awaitEnd());
-        default -> say(client, "error unknown request\n");
+        default -> {
+          if (request.matches("await-reset [0-9]{1,9}")) {
+            int count = Integer.parseInt(request.substring("await-reset ".length()));
+            say(client, target.awaitReset(count) ? "ok\n" : "error it has ended\n");
+          } else if (GuestRequests.isFor(request)) {
+            new GuestRequests(target.guest()::services, client).serve(request);
+          } else if (DriveRequests.isFor(request)) {
+            say(client, new DriveRequests(target.drives()).serve(request));
+          } else {
+            say(client, "error unknown request\n");
+          }
+        }
       }
     } catch (IOException e) {
       // The client is gone: nothing to tell anyone.
@@ -142,7 +168,7 @@ public final class ControlSocket implements AutoCloseable {
     return null;
   }
 
-  private static void say(SocketChannel client, String text) throws IOException {
+  static void say(SocketChannel client, String text) throws IOException {
     var bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
     while (bytes.hasRemaining()) {
       client.write(bytes);

@@ -55,20 +55,25 @@ public final class Engines {
         "no engine \"%s\": there are %s".formatted(name, String.join(", ", names())));
   }
 
+  /// Where KVM's device is, if there is one.
+  public static Path kvmDevice() {
+    return KVM.device();
+  }
+
   private static synchronized Choice best() {
     if (best == null) {
-      best = choose(Files.exists(Path.of("/dev/kvm")), KVM::selfTest);
+      best = choose(KVM, Files.exists(KVM.device()), KVM::selfTest);
     }
     return best;
   }
 
-  /// @param kvmDevice whether the host has KVM's device at all
+  /// @param hasDevice whether the host has KVM's device at all
   /// @param test is asked only if it has
-  static Choice choose(boolean kvmDevice, Supplier<SelfTest.Result> test) {
-    if (!kvmDevice) {
-      return new Choice(SOFTWARE, "this host has no /dev/kvm");
+  static Choice choose(KvmEngine kvm, boolean hasDevice, Supplier<SelfTest.Result> test) {
+    if (!hasDevice) {
+      return new Choice(SOFTWARE, "this host has no " + kvm.device());
     }
     var result = test.get();
-    return new Choice(result.works() ? KVM : SOFTWARE, result.reason());
+    return new Choice(result.works() ? kvm : SOFTWARE, result.reason());
   }
 }

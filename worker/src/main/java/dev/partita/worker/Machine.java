@@ -8,13 +8,8 @@ interface Machine extends AutoCloseable {
   /// Starts the virtual processors; returns at once.
   void start();
 
-  /// Asks the guest's system to power off in good order; returns at once.
-  ///
-  /// @return false if it cannot be asked: its driver for that is not there
-  boolean askToPowerOff();
-
-  /// Whether the guest answers: `ok`, `lost`, or `no-contact` without its driver.
-  String heartbeat();
+  /// By what the guest can be asked.
+  GuestServices services();
 
   /// Counters so far. May be called at any time before and after {@link #close}.
   Statistics statistics();

@@ -3,6 +3,7 @@ package dev.partita.worker;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What an operator asks of a partition.
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// @param engine name of the engine, or `auto`
 /// @param restartOnReset whether a reset by the guest starts the machine again
 /// @param measured whether the host memory it takes is measured at the end, for {@link Statistics}
+/// @param drives disks and DVD drives that are there from the beginning
 public record PartitionSettings(
     String name,
     long memory,
@@ -25,7 +27,8 @@ public record PartitionSettings(
     String commandLine,
     String engine,
     boolean restartOnReset,
-    boolean measured) {
+    boolean measured,
+    List<DriveSettings> drives) {
 
   /// Processors with an xAPIC id of their own: 0 to 253 (254 is the I/O APIC's, 255 is broadcast).
   public static final int MAXIMUM_PROCESSORS = 254;
@@ -37,6 +40,7 @@ public record PartitionSettings(
   ///
   /// @throws PartitionException with one line that says what is wrong
   public PartitionSettings {
+    drives = List.copyOf(drives);
     checkName(name);
     if (memory < GuestMemory.MINIMUM_SIZE || memory % GuestMemory.PAGE_SIZE != 0) {
       throw new PartitionException(
@@ -48,10 +52,58 @@ public record PartitionSettings(
     }
   }
 
+  /// Without drives.
+  public PartitionSettings(
+      String name,
+      long memory,
+      int processors,
+      Path kernel,
+      @Nullable Path initrd,
+      String commandLine,
+      String engine,
+      boolean restartOnReset,
+      boolean measured) {
+    this(
+        name,
+        memory,
+        processors,
+        kernel,
+        initrd,
+        commandLine,
+        engine,
+        restartOnReset,
+        measured,
+        List.of());
+  }
+
   /// The same but for the engine.
   public PartitionSettings withEngine(String other) {
     return new PartitionSettings(
-        name, memory, processors, kernel, initrd, commandLine, other, restartOnReset, measured);
+        name,
+        memory,
+        processors,
+        kernel,
+        initrd,
+        commandLine,
+        other,
+        restartOnReset,
+        measured,
+        drives);
+  }
+
+  /// The same with other drives.
+  public PartitionSettings withDrives(List<DriveSettings> others) {
+    return new PartitionSettings(
+        name,
+        memory,
+        processors,
+        kernel,
+        initrd,
+        commandLine,
+        engine,
+        restartOnReset,
+        measured,
+        others);
   }
 
   /// A name is a file name too: letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`.

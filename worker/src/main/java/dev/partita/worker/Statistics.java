@@ -10,7 +10,8 @@ import java.util.TreeMap;
 ///
 /// @param instructions guest instructions retired, all processors
 /// @param nanos wall-clock nanoseconds since the first power-on
-/// @param counters intercepts by cause (`exits.port-read`), and the engine's own (`engine.halts`)
+/// @param counters intercepts by cause (`exits.port-read`), the engine's own (`engine.halts`), and
+///     those of drives by LUN (`drive.0.reads`)
 /// @param residentBeyondRam bytes of the process's resident set that are not guest RAM, at the
 ///     end of the last machine's life; 0 when not known
 /// @param residentRam bytes of guest RAM that the host holds in memory then
@@ -38,6 +39,13 @@ public record Statistics(
         sum,
         later.residentBeyondRam,
         later.residentRam);
+  }
+
+  /// This with further counters.
+  Statistics with(Map<String, Long> more) {
+    var all = new TreeMap<String, Long>(counters);
+    all.putAll(more);
+    return new Statistics(instructions, nanos, all, residentBeyondRam, residentRam);
   }
 
   /// Guest instructions a second, in millions.

@@ -21,9 +21,8 @@ import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.TimeSource;
 import dev.partita.hypervisor.VirtualProcessor;
-import dev.partita.synthetic.integration.GuestShutdown;
-import dev.partita.synthetic.integration.Heartbeat;
-import dev.partita.synthetic.integration.TimeSynchronization;
+import dev.partita.synthetic.storage.DiskThreads;
+import dev.partita.synthetic.storage.ScsiController;
 import dev.partita.vmbus.Vmbus;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -36,6 +35,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -53,8 +53,12 @@ final class VirtualMachine implements Machine {
   /// How long the processors may take to stop before it is called a defect.
   private static final long STOP_MILLIS = 10_000;
 
+  /// The instance of the first SCSI controller of Hyper-V's machines.
+  private static final UUID STORAGE = UUID.fromString("f8b3781a-1e82-4818-a1c3-63d806ec15bb");
+
   private final PartitionSettings settings;
   private final Console console;
+  private final Drives drives;
   private final Events events;
   private final TimeSource time;
   private final GuestMemory memory;
@@ -62,8 +66,10 @@ final class VirtualMachine implements Machine {
   private final Motherboard board;
   private final Enlightenment enlightenment;
   private final Vmbus bus;
-  private final Heartbeat heartbeat;
-  private final GuestShutdown shutdown;
+  private final CrashWatch crashes;
+  private final DiskThreads diskThreads;
+  private final ScsiController storage;
+  private final GuestServices services;
   private final InterceptSwitch intercepts;
   private final ConsoleFeeder feeder;
   private final List<Thread> threads = new ArrayList<>();
@@ -76,9 +82,14 @@ final class VirtualMachine implements Machine {
   /// @param clocks makes this machine's clock, which is closed with it, and its timers with that
   /// @throws PartitionException if it cannot be made, or the kernel is none
   VirtualMachine(
-      PartitionSettings settings, Console console, Supplier<TimeSource> clocks, Events events) {
+      PartitionSettings settings,
+      Console console,
+      Drives drives,
+      Supplier<TimeSource> clocks,
+      Events events) {
     this.settings = settings;
     this.console = console;
+    this.drives = drives;
     this.events = events;
     var engine = Engines.named(settings.engine()).engine();
     // Before anything is taken: this is what fails.
@@ -107,13 +118,15 @@ final class VirtualMachine implements Machine {
               new Power());
       load(kernel);
       kernel = null;
-      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, this::guestCrashed);
+      enlightenment = new Enlightenment(partition, LocalApics.APIC_FREQUENCY, new Crashes());
       bus = Vmbus.connect(memory, enlightenment.synic());
-      heartbeat = new Heartbeat(time);
-      shutdown = new GuestShutdown(time);
-      bus.attach(heartbeat);
-      bus.attach(shutdown);
-      bus.attach(new TimeSynchronization(time, enlightenment::referenceTime));
+      crashes = new CrashWatch(time, bus::packetsReceived, events);
+      services = new GuestServices(settings.name(), time, enlightenment::referenceTime);
+      services.attach(bus);
+      diskThreads = new DiskThreads(settings.processors());
+      storage = new ScsiController(STORAGE, settings.processors() - 1, diskThreads);
+      drives.connect(storage);
+      bus.attach(storage);
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
       // The kernel's file and what it was unpacked to are garbage now, ten times what lives: given
@@ -225,8 +238,16 @@ final class VirtualMachine implements Machine {
     }
   }
 
-  private void guestCrashed(GuestCrash crash) {
-    events.crashed(GuestPanic.summary(crash), GuestPanic.details(crash));
+  private final class Crashes implements GuestCrash.Listener {
+    @Override
+    public void guestCrashed(GuestCrash crash) {
+      crashes.reported(crash);
+    }
+
+    @Override
+    public void guestWentOn() {
+      crashes.wentOn();
+    }
   }
 
   /// What the guest does to the machine's power. It is called in the middle of an instruction; the
@@ -234,23 +255,22 @@ final class VirtualMachine implements Machine {
   private final class Power implements PowerListener {
     @Override
     public void poweredOff() {
-      events.poweredOff();
+      if (!crashes.endIfCrashed()) {
+        events.poweredOff();
+      }
     }
 
     @Override
     public void resetRequested(ResetCause cause) {
-      events.reset();
+      if (!crashes.endIfCrashed()) {
+        events.reset();
+      }
     }
   }
 
   @Override
-  public boolean askToPowerOff() {
-    return shutdown.ask(GuestShutdown.Kind.POWER_OFF, false);
-  }
-
-  @Override
-  public String heartbeat() {
-    return heartbeat.status().name().toLowerCase(Locale.ROOT).replace('_', '-');
+  public GuestServices services() {
+    return services;
   }
 
   @Override
@@ -273,6 +293,8 @@ final class VirtualMachine implements Machine {
                       value,
                       Long::sum));
     }
+    counters.putAll(enlightenment.counters());
+    counters.putAll(bus.counters());
     intercepts.counts().forEach((cause, value) -> counters.put("exits." + cause, value));
     return new Statistics(
         instructions,
@@ -301,14 +323,18 @@ final class VirtualMachine implements Machine {
       last = count(0, 0);
     }
     bus.close();
+    drives.disconnect(storage);
+    diskThreads.close();
     enlightenment.close();
     partition.close();
     time.close();
-    if (stopped) {
-      memory.close();
-    } else {
-      // Unmapping under a running processor would take the whole process down.
+    // Unmapping under a running processor or a disk's transfer would take the whole process down.
+    if (!stopped) {
       LOG.log(System.Logger.Level.ERROR, "a virtual processor does not stop; its RAM stays mapped");
+    } else if (storage.underWay() > 0) {
+      LOG.log(System.Logger.Level.ERROR, "a disk does not answer; the guest's RAM stays mapped");
+    } else {
+      memory.close();
     }
   }
 

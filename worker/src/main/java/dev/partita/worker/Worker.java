@@ -3,6 +3,7 @@ package dev.partita.worker;
 import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Outcome.StopReason;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -11,27 +12,41 @@ import org.jspecify.annotations.Nullable;
 public final class Worker {
   private final PartitionSettings settings;
   private final Console console;
+  private final Drives drives;
   private final Machine.Factory machines;
   private final Object lock = new Object();
   private @Nullable StopReason stopReason;
   private @Nullable Life life;
   private @Nullable Machine machine;
+  private int resets;
+  private boolean over;
   private Statistics earlier = Statistics.NONE;
 
   /// A partition that has not begun.
   ///
   /// @param console the line to its serial port; outlives the worker, and is its owner's to close
   public Worker(PartitionSettings settings, Console console) {
+    this(settings, console, new Drives());
+  }
+
+  private Worker(PartitionSettings settings, Console console, Drives drives) {
     this(
         settings,
         console,
-        events -> new VirtualMachine(settings, console, SystemTimeSource::new, events));
+        drives,
+        events -> new VirtualMachine(settings, console, drives, SystemTimeSource::new, events));
   }
 
   /// For tests: with machines of another make.
   Worker(PartitionSettings settings, Console console, Machine.Factory machines) {
+    this(settings, console, new Drives(), machines);
+  }
+
+  private Worker(
+      PartitionSettings settings, Console console, Drives drives, Machine.Factory machines) {
     this.settings = settings;
     this.console = console;
+    this.drives = drives;
     this.machines = machines;
   }
 
@@ -39,10 +54,27 @@ public final class Worker {
     return settings;
   }
 
-  /// Runs the partition. Everything it took is given back when this returns or throws.
+  /// Its disks and DVD drives, which outlive the machine when it is reset.
+  public Drives drives() {
+    return drives;
+  }
+
+  /// Runs the partition, once. Everything it took is given back when this returns or throws.
   ///
   /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
   public Outcome run() throws InterruptedException {
+    try (drives) {
+      drives.open(settings.drives());
+      return runToTheEnd();
+    } finally {
+      synchronized (lock) {
+        over = true;
+        lock.notifyAll();
+      }
+    }
+  }
+
+  private Outcome runToTheEnd() throws InterruptedException {
     while (true) {
       switch (runOnce()) {
         case End.Final(var outcome) -> {
@@ -51,6 +83,10 @@ public final class Worker {
         case End.Reset() -> {
           if (!settings.restartOnReset()) {
             return new Outcome.Rebooted();
+          }
+          synchronized (lock) {
+            resets++;
+            lock.notifyAll();
           }
         }
       }
@@ -96,26 +132,58 @@ public final class Worker {
     }
   }
 
-  /// Asks the guest's system to power off in good order; returns at once. Any thread.
-  ///
-  /// @return false if it cannot be asked now: its driver for that is not there
-  public boolean askToPowerOff() {
+  /// Begins the machine again, as by its reset button. Any thread; without effect while there is no
+  /// machine.
+  public void reset() {
     synchronized (lock) {
-      return machine != null && machine.askToPowerOff();
+      if (life != null) {
+        life.end(new End.Reset());
+      }
     }
+  }
+
+  /// How often the machine has begun again. Any thread.
+  public int resets() {
+    synchronized (lock) {
+      return resets;
+    }
+  }
+
+  /// Waits until the machine has begun again more often than a count. Any thread.
+  ///
+  /// @return false if it never will: the partition has ended
+  public boolean awaitReset(int count) throws InterruptedException {
+    synchronized (lock) {
+      while (resets <= count && !over) {
+        lock.wait();
+      }
+      return resets > count;
+    }
+  }
+
+  /// The guest, whatever machine it runs on. Any thread.
+  public Guest guest() {
+    return new Guest(
+        () -> {
+          synchronized (lock) {
+            return machine == null ? Optional.empty() : Optional.of(machine.services());
+          }
+        });
   }
 
   /// Whether the guest answers: `ok`, `lost`, or `no-contact` without its driver. Any thread.
   public String heartbeat() {
     synchronized (lock) {
-      return machine == null ? "no-contact" : machine.heartbeat();
+      return machine == null ? "no-contact" : machine.services().heartbeatLabel();
     }
   }
 
   /// What it has cost so far. Any thread.
   public Statistics statistics() {
+    var disks = drives.counters();
     synchronized (lock) {
-      return machine == null ? earlier : earlier.plus(machine.statistics());
+      var all = machine == null ? earlier : earlier.plus(machine.statistics());
+      return all.with(disks);
     }
   }
 

@@ -2,9 +2,13 @@ package dev.partita.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.partita.hypervisor.ManualTimeSource;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -16,9 +20,11 @@ class ControlSocketTest {
   @TempDir Path temporary;
 
   private final Console console = new Console();
+  private final Drives drives = new Drives();
   private final CompletableFuture<Boolean> stopped = new CompletableFuture<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
-  private boolean canShutDown;
+  private final AtomicInteger resets = new AtomicInteger();
+  private volatile @Nullable GuestServices services;
   private Path path = Path.of("");
   private AutoCloseable socket = () -> {};
 
@@ -40,8 +46,23 @@ class ControlSocketTest {
               }
 
               @Override
-              public boolean shutDown() {
-                return canShutDown;
+              public void reset() {
+                resets.incrementAndGet();
+              }
+
+              @Override
+              public boolean awaitReset(int count) {
+                return count < 5;
+              }
+
+              @Override
+              public Drives drives() {
+                return drives;
+              }
+
+              @Override
+              public Guest guest() {
+                return new Guest(() -> Optional.ofNullable(services));
               }
 
               @Override
@@ -79,15 +100,72 @@ class ControlSocketTest {
   }
 
   @Test
-  void shutdownTellsWhetherTheGuestCouldBeAsked() throws Exception {
-    try (var client = new ControlClient(path, "shutdown")) {
-      assertThat(client.answer()).startsWith("error ").contains("shutdown service");
-    }
-    canShutDown = true;
-    try (var client = new ControlClient(path, "shutdown")) {
+  void resetResets() throws Exception {
+    try (var client = new ControlClient(path, "reset")) {
       assertThat(client.answer()).isEqualTo("ok\n");
     }
-    assertThat(stopped).isNotDone();
+    assertThat(resets).hasValue(1);
+    try (var client = new ControlClient(path, "await-reset 4")) {
+      assertThat(client.answer()).isEqualTo("ok\n");
+    }
+    try (var client = new ControlClient(path, "await-reset 5")) {
+      assertThat(client.answer()).startsWith("error ");
+    }
+  }
+
+  private String ask(String... words) throws Exception {
+    try (var client = new ControlClient(path, ControlWords.encode(words))) {
+      return client.answer();
+    }
+  }
+
+  @Test
+  void guestThatIsNotThereCannotBeAsked() throws Exception {
+    assertThat(ask("guest-info"))
+        .isEqualTo("error 0x8007048F its service for that is not running\n");
+    services = new GuestServices("test", new ManualTimeSource(0), () -> 0);
+    assertThat(ask("guest-info"))
+        .startsWith("ok\nheartbeat no-contact\nshutdown no\nexchange no\nbackup no\ncopy no\n")
+        .contains("\nkeyboard no\n", "\nno-facts ");
+    for (var request :
+        new String[][] {
+          {"guest-get", "guest", "a key"},
+          {"guest-set", "external", "a key", ""},
+          {"guest-delete", "auto-external", "a key"},
+          {"guest-list", "guest"},
+          {"guest-addresses", "00:15:5D:01:02:03"},
+          {"guest-freeze", "60"},
+          {"guest-shutdown", "ask"},
+          {"guest-restart", "force"},
+          {"guest-copy", "/root/file", "5", "keep", "there"},
+          {"keys", "ctrl-alt-del"},
+          {"type", "hello"}
+        }) {
+      assertThat(ask(request)).as(request[0]).startsWith("error 0x8007048F ");
+    }
+    assertThat(ask("guest-thaw")).isEqualTo("ok no\n");
+  }
+
+  @Test
+  void requestsThatMakeNoSenseAreRefusedInWords() throws Exception {
+    services = new GuestServices("test", new ManualTimeSource(0), () -> 0);
+    assertThat(ask("keys", "ctrl-alt-none"))
+        .isEqualTo("error no key \"none\" in \"ctrl-alt-none\"\n");
+    assertThat(ask("type", "\u00e4")).isEqualTo("error no key of a US keyboard gives U+00E4\n");
+    assertThat(ask("guest-get", "nowhere", "key")).startsWith("error ");
+    assertThat(ask("guest-get", "guest", "")).startsWith("error a key has ");
+    assertThat(ask("guest-get", "guest")).startsWith("error request of 2 words");
+    assertThat(ask("guest-set", "external", "k", "x".repeat(1024)))
+        .startsWith("error a value has ");
+    assertThat(ask("guest-freeze", "-1")).startsWith("error ");
+    assertThat(ask("guest-copy", "relative", "5", "keep", "there")).startsWith("error ");
+    assertThat(ask("guest-copy", "/root/", "5", "keep", "there")).startsWith("error ");
+    try (var client = new ControlClient(path, "guest-get guest %zz")) {
+      assertThat(client.answer()).startsWith("error ");
+    }
+    try (var client = new ControlClient(path, "guest-what")) {
+      assertThat(client.answer()).startsWith("error unknown");
+    }
   }
 
   @Test
@@ -130,7 +208,7 @@ class ControlSocketTest {
     try (var client = new ControlClient(path, "format c:")) {
       assertThat(client.answer()).startsWith("error ");
     }
-    try (var client = new ControlClient(path, "x".repeat(10_000))) {
+    try (var client = new ControlClient(path, "x".repeat(20_000))) {
       assertThat(client.firstLine()).startsWith("error ");
     }
     try (var client = new ControlClient(path, "status")) {

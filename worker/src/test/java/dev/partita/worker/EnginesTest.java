@@ -3,6 +3,7 @@ package dev.partita.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.partita.engine.kvm.KvmEngine;
 import dev.partita.engine.kvm.SelfTest;
 import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Files;
@@ -22,10 +23,10 @@ class EnginesTest {
 
   @Test
   void autoTakesKvmOnlyIfItsTestSaysSo() {
-    var good = Engines.choose(true, () -> new SelfTest.Result(true, "fast"));
+    var good = Engines.choose(new KvmEngine(), true, () -> new SelfTest.Result(true, "fast"));
     assertThat(good.engine().name()).isEqualTo("kvm");
     assertThat(good.reason()).isEqualTo("fast");
-    var bad = Engines.choose(true, () -> new SelfTest.Result(false, "slow"));
+    var bad = Engines.choose(new KvmEngine(), true, () -> new SelfTest.Result(false, "slow"));
     assertThat(bad.engine().name()).isEqualTo("software");
     assertThat(bad.reason()).isEqualTo("slow");
   }
@@ -34,6 +35,7 @@ class EnginesTest {
   void autoDoesNotTouchKvmWhereItIsNot() {
     var choice =
         Engines.choose(
+            new KvmEngine(),
             false,
             () -> {
               throw new AssertionError("tried");

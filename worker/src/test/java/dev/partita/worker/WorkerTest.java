@@ -3,6 +3,7 @@ package dev.partita.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.partita.hypervisor.ManualTimeSource;
 import dev.partita.hypervisor.PartitionException;
 import dev.partita.worker.Outcome.StopReason;
 import java.nio.file.Path;
@@ -28,6 +29,7 @@ class WorkerTest {
   /// Does as told when it is started.
   private static final class ScriptedMachine implements Machine {
     final Runnable script;
+    final GuestServices services = new GuestServices("test", new ManualTimeSource(0), () -> 0);
     boolean started;
     boolean closed;
 
@@ -42,13 +44,8 @@ class WorkerTest {
     }
 
     @Override
-    public boolean askToPowerOff() {
-      return started;
-    }
-
-    @Override
-    public String heartbeat() {
-      return "ok";
+    public GuestServices services() {
+      return services;
     }
 
     @Override
@@ -82,23 +79,40 @@ class WorkerTest {
   }
 
   @Test
-  void guestIsAskedToPowerOffWhileItsMachineLives() throws Exception {
+  void theGuestIsThatOfTheMachineThatRuns() throws Exception {
     var workers = new ArrayList<Worker>();
-    var answers = new ArrayList<Boolean>();
+    var guests = new ArrayList<GuestServices>();
     var worker =
         worker(
             true,
             List.of(
                 events -> {
-                  answers.add(workers.getFirst().askToPowerOff());
+                  workers.getFirst().guest().services().ifPresent(guests::add);
+                  events.reset();
+                },
+                events -> {
+                  workers.getFirst().guest().services().ifPresent(guests::add);
                   events.poweredOff();
                 }));
     workers.add(worker);
-    assertThat(worker.askToPowerOff()).as("not begun").isFalse();
+    assertThat(worker.guest().services()).as("not begun").isEmpty();
     assertThat(worker.heartbeat()).isEqualTo("no-contact");
     worker.run();
-    assertThat(answers).containsExactly(true);
-    assertThat(worker.askToPowerOff()).as("ended").isFalse();
+    assertThat(guests).containsExactly(made.getFirst().services, made.getLast().services);
+    assertThat(worker.guest().services()).as("ended").isEmpty();
+  }
+
+  @Test
+  void resetButtonMakesANewMachineOnce() throws Exception {
+    var workers = new ArrayList<Worker>();
+    var worker = worker(true, List.of(_ -> workers.getFirst().reset(), Machine.Events::poweredOff));
+    workers.add(worker);
+    worker.reset();
+    assertThat(worker.run()).isEqualTo(new Outcome.PoweredOff());
+    assertThat(worker.resets()).isEqualTo(1);
+    assertThat(worker.awaitReset(0)).isTrue();
+    assertThat(worker.awaitReset(1)).as("ended before").isFalse();
+    assertAllClosed(2);
   }
 
   @Test

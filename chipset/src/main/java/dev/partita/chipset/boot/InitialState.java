@@ -3,6 +3,7 @@ package dev.partita.chipset.boot;
 import dev.partita.hypervisor.ProcessorState;
 import dev.partita.hypervisor.ProcessorState.Activity;
 import dev.partita.hypervisor.ProcessorState.Events;
+import dev.partita.hypervisor.ProcessorState.Msr;
 import dev.partita.hypervisor.ProcessorState.Segment;
 import dev.partita.hypervisor.ProcessorState.Table;
 import java.lang.foreign.MemorySegment;
@@ -10,8 +11,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
 
-/// States a processor begins in. Model-specific registers and the local APIC are left as the
-/// engine made them.
+/// States a processor begins in. The local APIC and all model-specific registers but the memory
+/// types are left as the engine made them.
 public final class InitialState {
   private InitialState() {}
 
@@ -52,6 +53,11 @@ public final class InitialState {
 
   private static final int MXCSR = 0x1F80;
 
+  /// What firmware does on every processor before it starts a system: IA32_MTRR_DEF_TYPE says
+  /// write-back (6), MTRRs enabled (bit 11). Without, Linux believes that caches are off, and uses
+  /// no page attribute table either. Devices' pages the system maps as uncacheable itself.
+  private static final List<Msr> FIRMWARE_MEMORY_TYPES = List.of(new Msr(0x2FF, 0x806));
+
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
@@ -64,17 +70,20 @@ public final class InitialState {
   ///
   /// @param signature CPUID leaf 1's EAX, which the processor gives in EDX
   public static ProcessorState reset(int signature) {
-    return reset(signature, Events.NONE);
+    return reset(signature, Events.NONE, List.of());
   }
 
-  /// An application processor after power-up or reset: it waits for a start-up IPI.
+  /// An application processor that firmware has left waiting for a start-up IPI.
   ///
   /// @param signature CPUID leaf 1's EAX, which the processor gives in EDX
   public static ProcessorState waitForStartup(int signature) {
-    return reset(signature, new Events(Activity.WAIT_FOR_SIPI, -1, -1, -1, false, false, false));
+    return reset(
+        signature,
+        new Events(Activity.WAIT_FOR_SIPI, -1, -1, -1, false, false, false),
+        FIRMWARE_MEMORY_TYPES);
   }
 
-  private static ProcessorState reset(int signature, Events events) {
+  private static ProcessorState reset(int signature, Events events, List<Msr> msrs) {
     var general = new long[16];
     general[ProcessorState.RDX] = signature & 0xFFFF_FFFFL;
     var data = new Segment(0, 0, 0xFFFF, DATA_16);
@@ -100,7 +109,7 @@ public final class InitialState {
         1,
         new long[] {0, 0, 0, 0, DR6_RESET, DR7_RESET},
         xsave(FCW_RESET, TAGS_FULL),
-        List.of(),
+        msrs,
         0,
         events,
         null);
@@ -177,7 +186,7 @@ public final class InitialState {
         1,
         new long[] {0, 0, 0, 0, DR6_RESET, DR7_RESET},
         xsave(FCW_INITIAL, 0),
-        List.of(),
+        FIRMWARE_MEMORY_TYPES,
         0,
         Events.NONE,
         null);

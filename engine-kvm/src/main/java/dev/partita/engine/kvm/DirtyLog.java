@@ -6,21 +6,34 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.partita.engine.kvm.Structures.MemoryRegion;
 import dev.partita.hypervisor.GuestMemory;
 import java.lang.foreign.Arena;
+import java.util.List;
 
-/// A partition's RAM in KVM, and the pages that its processors write ("KVM_GET_DIRTY_LOG" in the
-/// kernel's Documentation/virt/kvm/api.rst). Thread-safe.
+/// A partition's RAM in KVM, and the pages that its processors write: from a ring of each processor
+/// (KVM_CAP_DIRTY_LOG_RING), so that taking them costs by the page that was written; or, where the
+/// kernel has no rings, from a bitmap of all RAM (KVM_GET_DIRTY_LOG). See the kernel's
+/// Documentation/virt/kvm/api.rst. Thread-safe.
 final class DirtyLog implements GuestMemory.DirtySource {
   /// KVM_MEM_LOG_DIRTY_PAGES.
-  private static final int LOG_DIRTY_PAGES = 1;
+  static final int LOG_DIRTY_PAGES = 1;
 
   private final KvmDescriptor machine;
   private final GuestMemory memory;
+
+  /// The processors, if they have rings.
+  private final List<KvmProcessor> ringOwners;
+
+  private final boolean hasRings;
   private boolean logging;
   private boolean closed;
 
-  DirtyLog(KvmDescriptor machine, GuestMemory memory) {
+  /// @param ringOwners the processors, or those made so far
+  /// @param hasRings whether each has a ring; otherwise nobody does
+  DirtyLog(
+      KvmDescriptor machine, GuestMemory memory, List<KvmProcessor> ringOwners, boolean hasRings) {
     this.machine = machine;
     this.memory = memory;
+    this.ringOwners = ringOwners;
+    this.hasRings = hasRings;
     logging = memory.tracking();
     setRegions();
   }
@@ -62,8 +75,40 @@ final class DirtyLog implements GuestMemory.DirtySource {
     }
   }
 
+  /// A processor's ring is full: it does not run on before it was emptied. On its thread.
+  synchronized void ringFull() {
+    // Without waiting for the other processors: what they have at hand comes later.
+    emptyRings(logging);
+  }
+
   /// Takes the log, which KVM then begins anew.
   private void read(boolean mark) {
+    if (hasRings) {
+      // A processor may hold back what it wrote last until it leaves guest code.
+      ringOwners.forEach(KvmProcessor::leaveGuest);
+      emptyRings(mark);
+    } else {
+      readBitmaps(mark);
+    }
+  }
+
+  private void emptyRings(boolean mark) {
+    long pages = 0;
+    for (var owner : ringOwners) {
+      pages += owner.dirtyRing().take(mark ? this::mark : (_, _) -> {});
+    }
+    if (pages > 0) {
+      // Only now these pages are watched again.
+      machine.call(Ioctl.KVM_RESET_DIRTY_RINGS, 0);
+    }
+  }
+
+  private void mark(int slot, long page) {
+    var region = memory.regions().get(slot);
+    memory.markDirty(region.guestAddress() + page * GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE);
+  }
+
+  private void readBitmaps(boolean mark) {
     try (var arena = Arena.ofConfined()) {
       int slot = 0;
       for (var region : memory.regions()) {

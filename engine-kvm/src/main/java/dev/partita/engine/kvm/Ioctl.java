@@ -17,9 +17,11 @@ enum Ioctl {
   KVM_SET_TSS_ADDR(0x47),
   KVM_SET_IDENTITY_MAP_ADDR(Ioctl.WRITE, 0x48, 8),
   KVM_SET_GSI_ROUTING(Ioctl.WRITE, 0x6A, Structures.Routing.SIZE),
+  KVM_IOEVENTFD(Ioctl.WRITE, 0x79, Structures.EventWrite.SIZE),
   KVM_GET_CLOCK(Ioctl.READ, 0x7C, Structures.Clock.SIZE),
   KVM_SIGNAL_MSI(Ioctl.WRITE, 0xA5, Structures.Msi.SIZE),
   KVM_X86_SET_MSR_FILTER(Ioctl.WRITE, 0xC6, Structures.MsrFilter.SIZE),
+  KVM_RESET_DIRTY_RINGS(0xC7),
 
   // On a virtual machine or a virtual processor.
   KVM_ENABLE_CAP(Ioctl.WRITE, 0xA3, Structures.EnableCapability.SIZE),

@@ -5,6 +5,7 @@ import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.Partition;
 import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.PartitionException;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /// The engine that runs guest code on the host's processors through the kernel's KVM, which must be
@@ -13,7 +14,28 @@ import org.jspecify.annotations.Nullable;
 /// The local APICs are KVM's; the I/O APIC and the 8259 are the partition owner's (a "split"
 /// interrupt controller). Halts stay in the kernel and are not reported.
 public final class KvmEngine implements Engine {
+  /// The system property that names KVM's device, should it be elsewhere than at `/dev/kvm`.
+  public static final String DEVICE_PROPERTY = "partita.kvm.device";
+
+  private final Path device;
+  private final DirtyTracking tracking;
   private @Nullable HostFacts facts;
+  private SelfTest.@Nullable Result tested;
+
+  /// The engine on the device that {@link #DEVICE_PROPERTY} names, or else on `/dev/kvm`.
+  public KvmEngine() {
+    this(Path.of(System.getProperty(DEVICE_PROPERTY, "/dev/kvm")), DirtyTracking.AUTOMATIC);
+  }
+
+  KvmEngine(Path device, DirtyTracking tracking) {
+    this.device = device;
+    this.tracking = tracking;
+  }
+
+  /// KVM's device; whether there is one is another question.
+  public Path device() {
+    return device;
+  }
 
   @Override
   public String name() {
@@ -34,7 +56,7 @@ public final class KvmEngine implements Engine {
 
   private synchronized HostFacts facts() {
     if (facts == null) {
-      try (var host = KvmHost.open()) {
+      try (var host = KvmHost.open(device)) {
         facts = HostFacts.of(host);
       } catch (KvmException e) {
         throw refused(e);
@@ -46,7 +68,7 @@ public final class KvmEngine implements Engine {
   @Override
   public Partition createPartition(PartitionConfiguration configuration) {
     try {
-      return new KvmPartition(configuration, facts());
+      return new KvmPartition(device, hasRings(), configuration, facts());
     } catch (KvmException e) {
       throw refused(e);
     }
@@ -56,9 +78,24 @@ public final class KvmEngine implements Engine {
     return new PartitionException("KVM: " + e.getMessage(), e);
   }
 
+  DirtyTracking tracking() {
+    return tracking;
+  }
+
+  private boolean hasRings() {
+    return switch (tracking) {
+      case RINGS -> true;
+      case BITMAPS -> false;
+      case AUTOMATIC -> selfTest().works();
+    };
+  }
+
   /// Finds out whether this host's KVM can run an ordinary operating system at the speed of the
-  /// hardware. Takes a few milliseconds.
-  public SelfTest.Result selfTest() {
-    return SelfTest.run();
+  /// hardware. Takes a few milliseconds the first time.
+  public synchronized SelfTest.Result selfTest() {
+    if (tested == null) {
+      tested = SelfTest.run(new KvmEngine(device, DirtyTracking.BITMAPS));
+    }
+    return tested;
   }
 }

@@ -14,10 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The host's KVM: `/dev/kvm`, open.
+/// The host's KVM: its device, open.
 final class KvmHost implements AutoCloseable {
-  static final String DEVICE = "/dev/kvm";
-
   /// The only stable version of the interface ("KVM_GET_API_VERSION" in the kernel's
   /// Documentation/virt/kvm/api.rst).
   private static final int API_VERSION = 12;
@@ -53,14 +51,18 @@ final class KvmHost implements AutoCloseable {
   /// Opens the device and checks that it is what this engine needs.
   ///
   /// @throws KvmException if it is not there, may not be used, or is too old
-  static KvmHost open() {
-    int fd = Posix.open(DEVICE, Posix.O_RDWR | Posix.O_CLOEXEC);
+  static KvmHost open(Path path) {
+    int fd = Posix.open(path.toString(), Posix.O_RDWR | Posix.O_CLOEXEC);
     if (fd < 0) {
-      throw new KvmException("open " + DEVICE, -fd, adviceForOpen(-fd));
+      throw new KvmException("open " + path, -fd, adviceForOpen(-fd));
     }
     var host = new KvmHost(new KvmDescriptor(fd));
     try {
-      int version = host.device.call(Ioctl.KVM_GET_API_VERSION, 0);
+      int version = host.device.tryCall(Ioctl.KVM_GET_API_VERSION, 0);
+      if (version < 0) {
+        throw new KvmException(
+            "KVM_GET_API_VERSION", -version, path + " is not KVM's device: use --engine software");
+      }
       if (version != API_VERSION) {
         throw new KvmException(
             "KVM_GET_API_VERSION", 0, "version " + version + ", but only 12 was ever released");
@@ -148,7 +150,7 @@ final class KvmHost implements AutoCloseable {
       request.set(JAVA_LONG, EnableCapability.ARGUMENT, argument);
       int result = machine.tryCall(Ioctl.KVM_ENABLE_CAP, request);
       if (result < 0) {
-        throw new KvmException("KVM_ENABLE_CAP " + capability, -result, "");
+        throw KvmException.of("KVM_ENABLE_CAP " + capability, -result);
       }
     }
   }

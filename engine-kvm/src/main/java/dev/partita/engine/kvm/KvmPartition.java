@@ -5,15 +5,20 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.partita.engine.kvm.Structures.Msi;
 import dev.partita.engine.kvm.Structures.MsrFilter;
+import dev.partita.hypervisor.Doorbells;
 import dev.partita.hypervisor.Partition;
 import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /// A partition on KVM: a virtual machine with its RAM, processors and local APICs in the kernel.
 final class KvmPartition implements Partition {
@@ -45,9 +50,19 @@ final class KvmPartition implements Partition {
   /// How long {@link #close} waits for processors that are still in a handler.
   private static final long CLOSE_NANOS = 5_000_000_000L;
 
-  /// Where {@link #signalMsi} builds its request: one for each thread.
-  private static final ThreadLocal<MemorySegment> MESSAGE =
-      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(Msi.SIZE, 8));
+  /// Bit of {@link #users}.
+  private static final int CLOSED = 1 << 31;
+
+  private static final ThreadLocal<CallArea> CALLS = ThreadLocal.withInitial(CallArea::new);
+
+  /// What a thread needs for {@link #signalMsi}.
+  private static final class CallArea {
+    final MemorySegment errorState = Posix.allocateErrorState(Arena.ofAuto());
+    final MemorySegment message = Arena.ofAuto().allocate(Msi.SIZE, 8);
+
+    /// The partition that this thread runs a processor of: its descriptors stay open.
+    @Nullable KvmPartition running;
+  }
 
   private final PartitionConfiguration configuration;
   private final HostFacts facts;
@@ -55,19 +70,22 @@ final class KvmPartition implements Partition {
   private final KvmDescriptor machine;
   private final DirtyLog dirtyLog;
   private final LevelRoutes levelRoutes;
+  private final @Nullable EventDoorbells doorbells;
   private final List<KvmProcessor> processors = new ArrayList<>();
 
   /// Whether the 8259's line is asserted; the boot processor looks before it runs.
   private volatile boolean externalInterrupt;
 
+  /// Calls that use the descriptors, and {@link #CLOSED}.
+  private final AtomicInteger users = new AtomicInteger();
+
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition idle = lock.newCondition();
   // Guarded by the lock.
-  private int running;
-  private boolean closed;
   private boolean freed;
 
-  KvmPartition(PartitionConfiguration configuration, HostFacts facts) {
+  /// @param rings whether dirty pages come by rings, if KVM has them
+  KvmPartition(Path device, boolean rings, PartitionConfiguration configuration, HostFacts facts) {
     this.configuration = configuration;
     this.facts = facts;
     if (configuration.processorCount() > facts.maximumProcessors()) {
@@ -77,16 +95,18 @@ final class KvmPartition implements Partition {
           "%d virtual processors asked, but the host's KVM allows %d"
               .formatted(configuration.processorCount(), facts.maximumProcessors()));
     }
-    host = KvmHost.open();
+    host = KvmHost.open(device);
     KvmDescriptor made = null;
     try {
       made = host.createMachine();
       machine = made;
       configure();
-      dirtyLog = new DirtyLog(machine, configuration.memory());
+      int ringSize = rings ? enableRings() : 0;
+      dirtyLog = new DirtyLog(machine, configuration.memory(), processors, ringSize != 0);
       levelRoutes = new LevelRoutes(machine);
+      doorbells = host.check(Capability.KVM_CAP_IOEVENTFD) != 0 ? new EventDoorbells(this) : null;
       for (int i = 0; i < configuration.processorCount(); i++) {
-        processors.add(new KvmProcessor(this, i, host.runAreaSize()));
+        processors.add(new KvmProcessor(this, i, host.runAreaSize(), ringSize));
       }
     } catch (RuntimeException | Error e) {
       processors.forEach(KvmProcessor::free);
@@ -125,6 +145,22 @@ final class KvmPartition implements Partition {
       filter.set(JAVA_LONG, MsrFilter.RANGE_BITMAP, bitmap.address());
       machine.call(Ioctl.KVM_X86_SET_MSR_FILTER, filter);
     }
+  }
+
+  /// Turns on rings of dirty pages, which must be before there are processors.
+  ///
+  /// @return bytes of each, or 0 if this KVM has none
+  private int enableRings() {
+    for (var capability :
+        List.of(Capability.KVM_CAP_DIRTY_LOG_RING_ACQ_REL, Capability.KVM_CAP_DIRTY_LOG_RING)) {
+      // The answer is the greatest size.
+      int size = Math.min(host.check(capability), DirtyRing.ENTRIES * Structures.DirtyPage.SIZE);
+      if (size > 0) {
+        KvmHost.enable(machine, capability, size);
+        return size;
+      }
+    }
+    return 0;
   }
 
   /// Makes a processor's descriptor, with the optional parts of KVM that belong to processors.
@@ -171,6 +207,10 @@ final class KvmPartition implements Partition {
     return levelRoutes;
   }
 
+  DirtyLog dirtyLog() {
+    return dirtyLog;
+  }
+
   boolean externalInterrupt() {
     return externalInterrupt;
   }
@@ -202,24 +242,31 @@ final class KvmPartition implements Partition {
     if (level && (data & ASSERT) == 0) {
       return;
     }
-    // Counted as running, so that the descriptor stays open meanwhile.
-    if (!enter()) {
-      return;
+    var calls = CALLS.get();
+    if (calls.running == this) {
+      signal(calls, (int) address, data, level);
+    } else if (enter()) {
+      try {
+        signal(calls, (int) address, data, level);
+      } finally {
+        leave();
+      }
     }
-    try {
-      if (level) {
-        levelRoutes.prepare((int) address, data & 0xFFFF);
-      }
-      var message = MESSAGE.get();
-      message.set(JAVA_INT, Msi.ADDRESS, (int) address);
-      message.set(JAVA_INT, Msi.DATA, data & 0xFFFF);
-      // The answer tells how many processors took it; a message to nobody is no error.
-      int result = machine.tryCall(Ioctl.KVM_SIGNAL_MSI, message);
-      if (result < 0 && result != -Posix.EPERM) {
-        throw KvmException.of(Ioctl.KVM_SIGNAL_MSI, -result);
-      }
-    } finally {
-      leave();
+  }
+
+  private void signal(CallArea calls, int address, int data, boolean level) {
+    if (level) {
+      levelRoutes.prepare(address, data & 0xFFFF);
+    }
+    var message = calls.message;
+    message.set(JAVA_INT, Msi.ADDRESS, address);
+    message.set(JAVA_INT, Msi.DATA, data & 0xFFFF);
+    // The answer tells how many processors took it; a message to nobody is no error.
+    int result =
+        Posix.ioctl(
+            calls.errorState, machine.number(), Ioctl.KVM_SIGNAL_MSI.request, message.address());
+    if (result < 0 && result != -Posix.EPERM) {
+      throw KvmException.of(Ioctl.KVM_SIGNAL_MSI, -result);
     }
   }
 
@@ -231,52 +278,69 @@ final class KvmPartition implements Partition {
     }
   }
 
-  /// Notes that a call uses the descriptors.
+  @Override
+  public Optional<Doorbells> doorbells() {
+    return Optional.ofNullable(doorbells);
+  }
+
+  /// Notes that a call uses the descriptors, so that they stay open.
   ///
   /// @return false if the partition is closed
   boolean enter() {
-    lock.lock();
-    try {
-      if (closed) {
+    int before;
+    do {
+      before = users.get();
+      if (before < 0) {
         return false;
       }
-      running++;
-      return true;
-    } finally {
-      lock.unlock();
-    }
+    } while (!users.compareAndSet(before, before + 1));
+    return true;
   }
 
   /// The opposite of {@link #enter}. The last to leave a closed partition frees it.
   void leave() {
-    lock.lock();
-    try {
-      running--;
-      if (running == 0) {
+    if (users.decrementAndGet() == CLOSED) {
+      lock.lock();
+      try {
         idle.signalAll();
-        if (closed) {
-          free();
-        }
+        free();
+      } finally {
+        lock.unlock();
       }
-    } finally {
-      lock.unlock();
     }
+  }
+
+  /// Notes that this thread runs one of the processors, from {@link #enter} to {@link #leave}.
+  ///
+  /// @return what {@link #endRun} needs
+  @Nullable KvmPartition beginRun() {
+    var calls = CALLS.get();
+    var before = calls.running;
+    calls.running = this;
+    return before;
+  }
+
+  void endRun(@Nullable KvmPartition before) {
+    CALLS.get().running = before;
   }
 
   @Override
   public void close() {
     configuration.memory().removeDirtySource(dirtyLog);
     dirtyLog.close();
+    if (doorbells != null) {
+      doorbells.close();
+    }
+    users.getAndUpdate(n -> n | CLOSED);
+    processors.forEach(KvmProcessor::cancel);
+    boolean insideRun = processors.stream().anyMatch(KvmProcessor::isCurrentThread);
     lock.lock();
     try {
-      closed = true;
-      processors.forEach(KvmProcessor::cancel);
-      boolean insideRun = processors.stream().anyMatch(KvmProcessor::isCurrentThread);
       long left = CLOSE_NANOS;
-      while (running > 0 && !insideRun && left > 0) {
+      while (users.get() != CLOSED && !insideRun && left > 0) {
         left = awaitIdle(left);
       }
-      if (running == 0) {
+      if (users.get() == CLOSED) {
         free();
       }
       // Otherwise the last one out frees.

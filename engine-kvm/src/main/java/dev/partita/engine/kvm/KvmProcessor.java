@@ -22,7 +22,9 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +45,9 @@ final class KvmProcessor implements VirtualProcessor {
   /// defect. KVM looks for signals after 1024 iterations of a string instruction.
   private static final int MOST_COMPLETIONS = 100_000;
 
+  /// How long it takes to leave guest code, about.
+  private static final long LEAVE_NANOS = 20_000;
+
   /// Bytes of the kernel's signal set.
   private static final int KERNEL_SIGNAL_SET = 8;
 
@@ -56,10 +61,13 @@ final class KvmProcessor implements VirtualProcessor {
   private static final long RFLAGS_VM = 1 << 17;
 
   private static final VarHandle REQUESTS;
+  private static final VarHandle PASSAGES;
 
   static {
     try {
-      REQUESTS = MethodHandles.lookup().findVarHandle(KvmProcessor.class, "requests", int.class);
+      var lookup = MethodHandles.lookup();
+      REQUESTS = lookup.findVarHandle(KvmProcessor.class, "requests", int.class);
+      PASSAGES = lookup.findVarHandle(KvmProcessor.class, "passages", long.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }
@@ -69,6 +77,7 @@ final class KvmProcessor implements VirtualProcessor {
   private final int index;
   private final KvmDescriptor processor;
   private final RunArea area;
+  private final @Nullable DirtyRing dirtyRing;
   private final StateTransfer transfer;
 
   // Memory for the calls of the thread that runs this processor.
@@ -77,6 +86,10 @@ final class KvmProcessor implements VirtualProcessor {
   private final MemorySegment signalMask = Arena.ofAuto().allocate(Posix.SIGNAL_SET_SIZE, 8);
 
   private volatile int requests;
+
+  /// Entries into guest code and exits from it: odd while KVM_RUN is called. Written by the running
+  /// thread.
+  private long passages;
 
   /// Held while state is read or written, and while the running thread changes: not while it runs.
   private final ReentrantLock lock = new ReentrantLock();
@@ -89,6 +102,7 @@ final class KvmProcessor implements VirtualProcessor {
   private boolean incomplete;
 
   private boolean systemRegistersFresh;
+  private boolean windowRequested;
 
   /// When the guest's counter was read last, and what it was: for threads that cannot ask it.
   private volatile TscReading tscReading;
@@ -109,18 +123,26 @@ final class KvmProcessor implements VirtualProcessor {
   private long entries;
   private long interrupted;
   private long windows;
+  private long fullRings;
 
-  KvmProcessor(KvmPartition partition, int index, int areaSize) {
+  /// @param ringSize bytes of its ring of dirty pages, or 0 if it has none
+  KvmProcessor(KvmPartition partition, int index, int areaSize, int ringSize) {
     this.partition = partition;
     this.index = index;
     processor = partition.createProcessor(index);
     RunArea mapped = null;
+    DirtyRing ring = null;
     try {
       mapped = new RunArea(processor, areaSize);
       area = mapped;
+      ring = ringSize == 0 ? null : new DirtyRing(processor, ringSize);
+      dirtyRing = ring;
       transfer = new StateTransfer(processor, partition, index);
       tscReading = readTscHere();
     } catch (RuntimeException | Error e) {
+      if (ring != null) {
+        ring.free();
+      }
       if (mapped != null) {
         mapped.free();
       }
@@ -131,6 +153,9 @@ final class KvmProcessor implements VirtualProcessor {
 
   /// Gives everything back; nobody uses this processor any more.
   void free() {
+    if (dirtyRing != null) {
+      dirtyRing.free();
+    }
     area.free();
     processor.close();
   }
@@ -197,6 +222,21 @@ final class KvmProcessor implements VirtualProcessor {
     }
   }
 
+  /// Waits until the guest code that runs now, if any, has been left once.
+  void leaveGuest() {
+    long now = (long) PASSAGES.getAcquire(this);
+    while ((now & 1) != 0 && (long) PASSAGES.getAcquire(this) == now) {
+      // Again, for the thread may just be about to enter.
+      kick();
+      LockSupport.parkNanos(LEAVE_NANOS);
+    }
+  }
+
+  /// The ring of this processor, in a partition that has rings.
+  DirtyRing dirtyRing() {
+    return Objects.requireNonNull(dirtyRing);
+  }
+
   /// Whether the caller is inside this processor's {@link #run}.
   boolean isCurrentThread() {
     return thread == Thread.currentThread();
@@ -214,6 +254,7 @@ final class KvmProcessor implements VirtualProcessor {
     counters.put("entries", entries);
     counters.put("interrupted", interrupted);
     counters.put("interrupt windows", windows);
+    counters.put("full rings", fullRings);
     return counters;
   }
 
@@ -396,9 +437,11 @@ final class KvmProcessor implements VirtualProcessor {
     }
     try {
       begin();
+      var before = partition.beginRun();
       try {
         return loop(handler);
       } finally {
+        partition.endRun(before);
         end();
       }
     } finally {
@@ -480,7 +523,10 @@ final class KvmProcessor implements VirtualProcessor {
   private boolean enter() {
     systemRegistersFresh = false;
     entries++;
+    long passage = passages;
+    PASSAGES.setOpaque(this, passage + 1);
     int result = Posix.ioctl(errorState, processor.number(), Ioctl.KVM_RUN.request, 0L);
+    PASSAGES.setRelease(this, passage + 2);
     if (result >= 0) {
       return true;
     }
@@ -518,7 +564,9 @@ final class KvmProcessor implements VirtualProcessor {
 
   private void offerExternalInterrupt(InterceptHandler handler) {
     if (!partition.externalInterrupt()) {
-      area.setInterruptWindowRequest(false);
+      if (windowRequested) {
+        requestWindow(false);
+      }
       return;
     }
     if (area.readyForInterrupt()) {
@@ -531,7 +579,12 @@ final class KvmProcessor implements VirtualProcessor {
         area.clearReadyForInterrupt();
       }
     }
-    area.setInterruptWindowRequest(partition.externalInterrupt());
+    requestWindow(partition.externalInterrupt());
+  }
+
+  private void requestWindow(boolean on) {
+    windowRequested = on;
+    area.setInterruptWindowRequest(on);
   }
 
   private void handleExit(InterceptHandler handler) {
@@ -563,6 +616,10 @@ final class KvmProcessor implements VirtualProcessor {
         handler.handle(this, endOfInterrupt.prepare(vector));
       }
       case RunArea.EXIT_IRQ_WINDOW_OPEN -> windows++;
+      case RunArea.EXIT_DIRTY_RING_FULL -> {
+        fullRings++;
+        partition.dirtyLog().ringFull();
+      }
       case RunArea.EXIT_INTR -> interrupted++;
       case RunArea.EXIT_SHUTDOWN ->
           throw new GuestStop(Intercept.Shutdown.Reason.TRIPLE_FAULT, "triple fault");

@@ -22,6 +22,7 @@ final class Posix {
   static final int EINTR = 4;
   static final int ENXIO = 6;
   static final int E2BIG = 7;
+  static final int EBADF = 9;
   static final int EAGAIN = 11;
   static final int ENOMEM = 12;
   static final int EACCES = 13;
@@ -40,6 +41,19 @@ final class Posix {
   // <asm-generic/fcntl.h>
   static final int O_RDWR = 2;
   static final int O_CLOEXEC = 0x8_0000;
+
+  // <sys/eventfd.h>, <sys/epoll.h>
+  static final int EFD_CLOEXEC = 0x8_0000;
+  static final int EFD_NONBLOCK = 0x800;
+  static final int EPOLL_CLOEXEC = 0x8_0000;
+  static final int EPOLL_CTL_ADD = 1;
+  static final int EPOLLIN = 1;
+  static final int EPOLLET = 1 << 31;
+
+  // `struct epoll_event`, packed on x86-64 alone.
+  static final int EPOLL_EVENT_EVENTS = 0;
+  static final int EPOLL_EVENT_DATA = 4;
+  static final int EPOLL_EVENT_SIZE = 12;
 
   // <asm-generic/mman-common.h>
   private static final int PROT_READ_WRITE = 0x1 | 0x2;
@@ -123,9 +137,45 @@ final class Posix {
           FunctionDescriptor.of(
               ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
 
+  private static final MethodHandle EVENTFD =
+      handle(
+          "eventfd",
+          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT),
+          CAPTURE);
+  private static final MethodHandle EVENTFD_WRITE =
+      handle(
+          "eventfd_write",
+          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG),
+          CAPTURE);
+  private static final MethodHandle EPOLL_CREATE1 =
+      handle(
+          "epoll_create1",
+          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT),
+          CAPTURE);
+  private static final MethodHandle EPOLL_CTL =
+      handle(
+          "epoll_ctl",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.ADDRESS),
+          CAPTURE);
+  private static final MethodHandle EPOLL_WAIT =
+      handle(
+          "epoll_wait",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.ADDRESS,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT),
+          CAPTURE);
+
   /// Where a call leaves `errno`: one for each thread, as `errno` itself.
   private static final ThreadLocal<MemorySegment> ERROR_STATE =
-      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(CAPTURE_LAYOUT));
+      ThreadLocal.withInitial(() -> allocateErrorState(Arena.ofAuto()));
 
   /// The set {SIGURG}: signal n is bit n - 1.
   private static final MemorySegment KICK_SET = kickSet();
@@ -202,11 +252,13 @@ final class Posix {
 
   /// Maps a device's memory, shared, for reading and writing.
   ///
+  /// @param offset bytes, a multiple of the page size
   /// @return the address, or a negative error number
-  static long map(int fd, long size) {
+  static long map(int fd, long size, long offset) {
     try {
       var state = ERROR_STATE.get();
-      long address = (long) MMAP.invokeExact(state, 0L, size, PROT_READ_WRITE, MAP_SHARED, fd, 0L);
+      long address =
+          (long) MMAP.invokeExact(state, 0L, size, PROT_READ_WRITE, MAP_SHARED, fd, offset);
       return address != -1 ? address : negativeErrno(state);
     } catch (Throwable e) {
       throw rethrown(e);
@@ -219,6 +271,73 @@ final class Posix {
       if (result != 0) {
         throw new IllegalStateException("munmap failed at 0x%x".formatted(address));
       }
+    } catch (Throwable e) {
+      throw rethrown(e);
+    }
+  }
+
+  /// Makes an event counter that is 0 and never blocks.
+  ///
+  /// @return a file descriptor, or a negative error number
+  static int eventfd() {
+    try {
+      var state = ERROR_STATE.get();
+      int fd = (int) EVENTFD.invokeExact(state, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+      return fd >= 0 ? fd : negativeErrno(state);
+    } catch (Throwable e) {
+      throw rethrown(e);
+    }
+  }
+
+  /// Adds one to an event counter. One that is full stays so, and tells as much.
+  static void signal(int eventfd) {
+    try {
+      int ignored = (int) EVENTFD_WRITE.invokeExact(ERROR_STATE.get(), eventfd, 1L);
+    } catch (Throwable e) {
+      throw rethrown(e);
+    }
+  }
+
+  /// Makes a set of descriptors to wait for.
+  ///
+  /// @return a file descriptor, or a negative error number
+  static int epoll() {
+    try {
+      var state = ERROR_STATE.get();
+      int fd = (int) EPOLL_CREATE1.invokeExact(state, EPOLL_CLOEXEC);
+      return fd >= 0 ? fd : negativeErrno(state);
+    } catch (Throwable e) {
+      throw rethrown(e);
+    }
+  }
+
+  /// Puts an event counter into a set: each signal makes it ready anew, and it need not be read.
+  ///
+  /// @param token what {@link #epollWait} tells of it
+  /// @return 0, or a negative error number
+  static int epollAdd(int epoll, int eventfd, long token) {
+    try (var arena = Arena.ofConfined()) {
+      var state = ERROR_STATE.get();
+      var event = arena.allocate(EPOLL_EVENT_SIZE, 8);
+      event.set(ValueLayout.JAVA_INT, EPOLL_EVENT_EVENTS, EPOLLIN | EPOLLET);
+      event.set(ValueLayout.JAVA_LONG_UNALIGNED, EPOLL_EVENT_DATA, token);
+      int result = (int) EPOLL_CTL.invokeExact(state, epoll, EPOLL_CTL_ADD, eventfd, event);
+      return result >= 0 ? result : negativeErrno(state);
+    } catch (Throwable e) {
+      throw rethrown(e);
+    }
+  }
+
+  /// Waits until something in a set is ready.
+  ///
+  /// @param events takes them, as many as fit
+  /// @return how many, or a negative error number
+  static int epollWait(int epoll, MemorySegment events) {
+    try {
+      var state = ERROR_STATE.get();
+      int most = (int) (events.byteSize() / EPOLL_EVENT_SIZE);
+      int count = (int) EPOLL_WAIT.invokeExact(state, epoll, events, most, -1);
+      return count >= 0 ? count : negativeErrno(state);
     } catch (Throwable e) {
       throw rethrown(e);
     }

@@ -24,6 +24,7 @@ final class RunArea {
   static final int EXIT_IOAPIC_EOI = 26;
   static final int EXIT_X86_RDMSR = 29;
   static final int EXIT_X86_WRMSR = 30;
+  static final int EXIT_DIRTY_RING_FULL = 31;
 
   /// KVM_INTERNAL_ERROR_EMULATION: KVM had to emulate an instruction and cannot.
   static final int INTERNAL_ERROR_EMULATION = 1;
@@ -42,9 +43,9 @@ final class RunArea {
 
   /// Maps the area of a processor.
   RunArea(KvmDescriptor processor, int size) {
-    address = Posix.map(processor.number(), size);
+    address = Posix.map(processor.number(), size, 0);
     if (address < 0 && address > -4096) {
-      throw new KvmException("mmap of a virtual processor", (int) -address, "");
+      throw KvmException.of("mmap of a virtual processor", (int) -address);
     }
     segment = MemorySegment.ofAddress(address).reinterpret(size);
     segment.set(JAVA_LONG, Run.VALID_REGISTERS, SYNC_REGISTERS);

@@ -85,10 +85,13 @@ public final class SelfTest {
   private int rounds;
   private Intercept.@Nullable Shutdown shutdown;
 
-  private SelfTest() {}
+  private final KvmEngine engine;
 
-  static Result run() {
-    var engine = new KvmEngine();
+  private SelfTest(KvmEngine engine) {
+    this.engine = engine;
+  }
+
+  static Result run(KvmEngine engine) {
     try (var memory = new GuestMemory(GuestMemory.MINIMUM_SIZE);
         var time = new ManualTimeSource(0)) {
       var configuration =
@@ -103,7 +106,7 @@ public final class SelfTest {
               });
       try (var partition = engine.createPartition(configuration)) {
         layOut(memory);
-        return new SelfTest().measure(partition);
+        return new SelfTest(engine).measure(partition);
       }
     } catch (PartitionException e) {
       return new Result(false, String.valueOf(e.getMessage()));
@@ -156,22 +159,24 @@ public final class SelfTest {
       return new Result(
           false,
           withModules(
-              "/dev/kvm is there but cannot run an ordinary kernel: %s in %s mode"
-                  .formatted(what, stop.state().rip() >= USER ? "user" : "kernel")));
+              "%s is there but cannot run an ordinary kernel: %s in %s mode"
+                  .formatted(
+                      engine.device(), what, stop.state().rip() >= USER ? "user" : "kernel")));
     }
     if (best == Long.MAX_VALUE) {
       return new Result(
           false,
-          withModules("/dev/kvm is there but a guest got nowhere in " + LIMIT_MILLIS + " ms"));
+          withModules(
+              engine.device() + " is there but a guest got nowhere in " + LIMIT_MILLIS + " ms"));
     }
     long speed = LOOP_INSTRUCTIONS * 1_000_000_000L / Math.max(best, 1);
     return speed < SLOWEST
         ? new Result(
             false,
             withModules(
-                "/dev/kvm is there but interprets guest code, %d million instructions a second"
-                    .formatted(speed / 1_000_000)))
-        : new Result(true, "/dev/kvm runs guests at the hardware's speed");
+                "%s is there but interprets guest code, %d million instructions a second"
+                    .formatted(engine.device(), speed / 1_000_000)))
+        : new Result(true, engine.device() + " runs guests at the hardware's speed");
   }
 
   private static String withModules(String text) {

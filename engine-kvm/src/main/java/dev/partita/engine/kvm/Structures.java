@@ -255,6 +255,28 @@ final class Structures {
     private Msi() {}
   }
 
+  /// `struct kvm_ioeventfd`.
+  static final class EventWrite {
+    static final int VALUE = 0;
+    static final int ADDRESS = 8;
+    static final int LENGTH = 16;
+    static final int DESCRIPTOR = 20;
+    static final int FLAGS = 24;
+    static final int SIZE = 64;
+
+    private EventWrite() {}
+  }
+
+  /// `struct kvm_dirty_gfn`, an entry of a ring.
+  static final class DirtyPage {
+    static final int FLAGS = 0;
+    static final int SLOT = 4;
+    static final int OFFSET = 8;
+    static final int SIZE = 16;
+
+    private DirtyPage() {}
+  }
+
   /// `struct kvm_irq_routing`, followed by entries.
   static final class Routing {
     static final int COUNT = 0;

@@ -1,14 +1,11 @@
 package dev.partita.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.abort;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.partita.engine.software.SoftwareEngine;
 import dev.partita.hypervisor.CpuidTable;
 import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.Intercept;
-import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.ProcessorState;
 import dev.partita.hypervisor.RunExit;
 import dev.partita.hypervisor.VirtualProcessor;
@@ -16,7 +13,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.Parameter;
@@ -25,29 +21,17 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /// Small guests that must do the same on every engine.
 @ParameterizedClass
-@MethodSource("engines")
+@MethodSource("dev.partita.engine.kvm.TestEngines#all")
 class BothEnginesTest {
   @Parameter Engine engine = new SoftwareEngine();
 
-  static Stream<Engine> engines() {
-    return Stream.of(new SoftwareEngine(), new KvmEngine());
-  }
-
   @BeforeEach
   void engineIsThere() {
-    try {
-      assertThat(engine.supportedCpuid().leaves()).isNotEmpty();
-    } catch (PartitionException e) {
-      abort("skipped: " + e.getMessage());
-    }
+    TestEngines.assumeThere(engine);
   }
 
-  /// For what a KVM without hardware under it cannot do: not a failure of the engine.
   private void needsWorkingKvm(String reason) {
-    if (engine instanceof KvmEngine kvm) {
-      var result = kvm.selfTest();
-      assumeTrue(result.works(), () -> "skipped: " + reason + "; " + result.reason());
-    }
+    TestEngines.assumeWorkingKvm(engine, reason);
   }
 
   // ---- Ports
@@ -423,36 +407,6 @@ class BothEnginesTest {
       machine.partition.close();
       assertThat(runner.join()).isEqualTo(RunExit.CANCELLED);
     }
-  }
-
-  // ---- Memory
-
-  @Test
-  void writtenPagesAreDirtyOnce() {
-    try (var machine = new TestMachine(engine)) {
-      // mov [DATA], eax; mov [DATA + 0x3000], eax; mov al, [DATA + 0x5000]; out END, al
-      machine.longMode("89042500000200 89042500300200 8A042500500200 E6F4 F4");
-      machine.memory.setTracking(true);
-      machine.run();
-      assertThat(pages(machine.memory.takeDirty())).contains(0x20, 0x23).doesNotContain(0x25);
-      assertThat(pages(machine.memory.takeDirty())).doesNotContain(0x20, 0x23);
-      machine.processor().setState(TestMachine.longModeState());
-      machine.run();
-      assertThat(pages(machine.memory.takeDirty())).contains(0x20, 0x23);
-      machine.memory.setTracking(false);
-      machine.memory.setTracking(true);
-      assertThat(pages(machine.memory.takeDirty())).isEmpty();
-    }
-  }
-
-  private static List<Integer> pages(long[] bitmap) {
-    var list = new ArrayList<Integer>();
-    for (int page = 0; page < bitmap.length * 64; page++) {
-      if ((bitmap[page / 64] & 1L << page) != 0) {
-        list.add(page);
-      }
-    }
-    return list;
   }
 
   // ---- More processors

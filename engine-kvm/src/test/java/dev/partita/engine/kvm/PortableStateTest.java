@@ -2,7 +2,6 @@ package dev.partita.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.abort;
 
 import dev.partita.chipset.apic.LocalApics;
 import dev.partita.engine.software.SoftwareEngine;
@@ -10,7 +9,6 @@ import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.Intercept;
 import dev.partita.hypervisor.LocalApicState;
-import dev.partita.hypervisor.PartitionException;
 import dev.partita.hypervisor.ProcessorState;
 import dev.partita.hypervisor.ProcessorState.Activity;
 import dev.partita.hypervisor.ProcessorState.Events;
@@ -31,11 +29,7 @@ class PortableStateTest {
 
   @BeforeEach
   void kvmIsThere() {
-    try {
-      assertThat(kvm.supportedCpuid().leaves()).isNotEmpty();
-    } catch (PartitionException e) {
-      abort("skipped: " + e.getMessage());
-    }
+    TestEngines.assumeThere(kvm);
   }
 
   /// A checksum over what it has done so far, with a port write in each of 90 rounds:

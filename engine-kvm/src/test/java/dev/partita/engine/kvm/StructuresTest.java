@@ -55,6 +55,22 @@ class StructuresTest {
     all.put("KVM_EXIT_IOAPIC_EOI", (long) RunArea.EXIT_IOAPIC_EOI);
     all.put("KVM_EXIT_X86_RDMSR", (long) RunArea.EXIT_X86_RDMSR);
     all.put("KVM_EXIT_X86_WRMSR", (long) RunArea.EXIT_X86_WRMSR);
+    all.put("KVM_EXIT_DIRTY_RING_FULL", (long) RunArea.EXIT_DIRTY_RING_FULL);
+    all.put("KVM_DIRTY_LOG_PAGE_OFFSET", (long) DirtyRing.PAGE_OFFSET);
+    all.put("KVM_DIRTY_GFN_F_DIRTY", (long) DirtyRing.DIRTY);
+    all.put("KVM_DIRTY_GFN_F_RESET", (long) DirtyRing.RESET);
+    all.put("KVM_MEM_LOG_DIRTY_PAGES", (long) DirtyLog.LOG_DIRTY_PAGES);
+    all.put("KVM_IOEVENTFD_FLAG_DATAMATCH", (long) EventDoorbells.FLAG_DATAMATCH);
+    all.put("KVM_IOEVENTFD_FLAG_PIO", (long) EventDoorbells.FLAG_PIO);
+    all.put("KVM_IOEVENTFD_FLAG_DEASSIGN", (long) EventDoorbells.FLAG_DEASSIGN);
+    all.put("EFD_CLOEXEC", (long) Posix.EFD_CLOEXEC);
+    all.put("EFD_NONBLOCK", (long) Posix.EFD_NONBLOCK);
+    all.put("EPOLL_CLOEXEC", (long) Posix.EPOLL_CLOEXEC);
+    all.put("EPOLL_CTL_ADD", (long) Posix.EPOLL_CTL_ADD);
+    all.put("EPOLLIN", (long) Posix.EPOLLIN);
+    all.put("(unsigned) EPOLLET", Posix.EPOLLET & 0xFFFF_FFFFL);
+    all.put("EBADF", (long) Posix.EBADF);
+    all.put("ENOSPC", (long) Posix.ENOSPC);
     all.put("KVM_INTERNAL_ERROR_EMULATION", (long) RunArea.INTERNAL_ERROR_EMULATION);
     all.put("KVM_CPUID_FLAG_SIGNIFCANT_INDEX", (long) GuestCpuid.INDEXED);
     all.put("O_RDWR", (long) Posix.O_RDWR);
@@ -229,6 +245,25 @@ class StructuresTest {
     msi.at("address_hi", Structures.Msi.ADDRESS_HIGH);
     msi.at("data", Structures.Msi.DATA);
 
+    var event = new Structure(all, "struct kvm_ioeventfd");
+    event.size(Structures.EventWrite.SIZE);
+    event.at("datamatch", Structures.EventWrite.VALUE);
+    event.at("addr", Structures.EventWrite.ADDRESS);
+    event.at("len", Structures.EventWrite.LENGTH);
+    event.at("fd", Structures.EventWrite.DESCRIPTOR);
+    event.at("flags", Structures.EventWrite.FLAGS);
+
+    var page = new Structure(all, "struct kvm_dirty_gfn");
+    page.size(Structures.DirtyPage.SIZE);
+    page.at("flags", Structures.DirtyPage.FLAGS);
+    page.at("slot", Structures.DirtyPage.SLOT);
+    page.at("offset", Structures.DirtyPage.OFFSET);
+
+    var ready = new Structure(all, "struct epoll_event");
+    ready.size(Posix.EPOLL_EVENT_SIZE);
+    ready.at("events", Posix.EPOLL_EVENT_EVENTS);
+    ready.at("data", Posix.EPOLL_EVENT_DATA);
+
     var routing = new Structure(all, "struct kvm_irq_routing");
     routing.size(Structures.Routing.SIZE);
     routing.at("nr", Structures.Routing.COUNT);
@@ -291,6 +326,8 @@ class StructuresTest {
             #include <stddef.h>
             #include <stdio.h>
             #include <linux/kvm.h>
+            #include <sys/epoll.h>
+            #include <sys/eventfd.h>
             int main(void) {
             """);
     for (var expression : expressions.keySet()) {

@@ -1,6 +1,7 @@
 package dev.partita.engine.kvm;
 
 import dev.partita.chipset.apic.LocalApics;
+import dev.partita.enlightenment.Enlightenment;
 import dev.partita.hypervisor.CpuidTable;
 import dev.partita.hypervisor.Engine;
 import dev.partita.hypervisor.GuestMemory;
@@ -24,6 +25,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -59,11 +61,14 @@ final class TestMachine implements AutoCloseable {
 
   private static final long PML4 = 0x1000;
   private static final long PDPT = 0x2000;
-  private static final long PAGE_DIRECTORY = 0x3000;
+  static final long PAGE_DIRECTORY = 0x3000;
   private static final long GDT = 0x4000;
   private static final long TSS = 0x5000;
   private static final long IDT = 0x6000;
   private static final long KERNEL_STACK = 0x1_F000;
+
+  /// Of the local APIC's timers, in hertz: whatever, for no guest here asks.
+  private static final long APIC_FREQUENCY = 200_000_000;
 
   private static final long LIMIT_MILLIS = 20_000;
 
@@ -82,6 +87,9 @@ final class TestMachine implements AutoCloseable {
 
   /// Called first for each intercept.
   @Nullable Hook hook;
+
+  /// Answers what is its own, which is not in the log.
+  @Nullable Enlightenment enlightenment;
 
   interface Hook {
     void saw(VirtualProcessor processor, Intercept intercept);
@@ -104,6 +112,18 @@ final class TestMachine implements AutoCloseable {
             new PartitionConfiguration(
                 processors, memory, cpuid, engine.tscFrequency(), time, LocalApics::new));
     layOut();
+  }
+
+  /// A machine with the Hyper-V interface.
+  static TestMachine enlightened(Engine engine, int processors, CpuidTable base) {
+    var leaves = base.with(Enlightenment.cpuidLeaves(base, processors));
+    var machine = new TestMachine(engine, processors, leaves, new GuestMemory(4 << 20));
+    machine.enlightenment = new Enlightenment(machine.partition, APIC_FREQUENCY, _ -> {});
+    return machine;
+  }
+
+  Enlightenment enlightenment() {
+    return Objects.requireNonNull(enlightenment);
   }
 
   VirtualProcessor processor() {
@@ -137,10 +157,16 @@ final class TestMachine implements AutoCloseable {
               + (vector >= 32 && vector != 0x80 || vector == 2 ? "48CF" : "E6F4 F4");
       long at = HANDLERS + 32L * vector;
       code(at, handler);
-      memory.writeLong(
-          IDT + 16L * vector,
-          at & 0xFFFF | (long) CODE64 << 16 | 0xEEL << 40 | (at & 0xFFFF_0000L) << 32);
+      handler(vector, at);
     }
+  }
+
+  /// Sets where a vector's handler is, for user mode's INT too.
+  TestMachine handler(int vector, long address) {
+    memory.writeLong(
+        IDT + 16L * vector,
+        address & 0xFFFF | (long) CODE64 << 16 | 0xEEL << 40 | (address & 0xFFFF_0000L) << 32);
+    return this;
   }
 
   /// Puts code at an address.
@@ -260,6 +286,10 @@ final class TestMachine implements AutoCloseable {
     if (h != null) {
       h.saw(processor, intercept);
     }
+    var e = enlightenment;
+    if (e != null && e.handle(processor, intercept)) {
+      return;
+    }
     switch (intercept) {
       case Intercept.PortRead r -> {
         log.add("in %x/%d".formatted(r.port, r.size));
@@ -293,12 +323,12 @@ final class TestMachine implements AutoCloseable {
           w.accept();
         }
       }
-      case Intercept.ExternalInterrupt e -> {
+      case Intercept.ExternalInterrupt interrupt -> {
         log.add("acknowledge");
-        e.vector = externalVector;
+        interrupt.vector = externalVector;
         partition.setExternalInterrupt(false);
       }
-      case Intercept.EndOfInterrupt e -> log.add("end of %x".formatted(e.vector));
+      case Intercept.EndOfInterrupt end -> log.add("end of %x".formatted(end.vector));
       case Intercept.Halt _ -> {}
       case Intercept.Shutdown s -> shutdown = s;
     }
@@ -306,6 +336,9 @@ final class TestMachine implements AutoCloseable {
 
   @Override
   public void close() {
+    if (enlightenment != null) {
+      enlightenment.close();
+    }
     partition.close();
     time.close();
     memory.close();

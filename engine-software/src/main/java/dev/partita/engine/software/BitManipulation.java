@@ -28,8 +28,7 @@ final class BitManipulation {
     }
     // The prefix that VEX.pp stands for.
     int prefix = i.repeatPrefix != 0 ? i.repeatPrefix : i.operandPrefix ? 0x66 : 0;
-    // Outside 64-bit mode there are eight registers, and the top bit of VEX.vvvv is ignored.
-    int second = i.is64() ? i.vexRegister : i.vexRegister & 7;
+    int second = i.vexRegister();
     if (i.map == Instruction.MAP_0F38) {
       return switch (i.opcode) {
         case 0xF2 -> prefix == 0 ? new Vex(i, ANDN, i.reg, second) : null;

@@ -192,11 +192,17 @@ final class ControlRegisters {
       if ((c.cr4 & Cpu.CR4_OSXSAVE) == 0) {
         throw c.invalidOpcode();
       }
-      if (c.get32(Cpu.RCX) != 0) {
+      int register = c.get32(Cpu.RCX);
+      // Register 1, XINUSE, where CPUID says so (SDM volume 1, 13.2).
+      boolean inUse =
+          register == 1
+              && (CpuidInstruction.feature(c, 0xD, 1, CpuidInstruction.EAX) & 1 << 2) != 0;
+      if (register != 0 && !inUse) {
         throw c.generalProtection(0);
       }
-      c.set32(Cpu.RAX, (int) c.xcr0);
-      c.set32(Cpu.RDX, (int) (c.xcr0 >>> 32));
+      long value = inUse ? StateImageInstructions.inUseOrControl(c, c.xcr0) : c.xcr0;
+      c.set32(Cpu.RAX, (int) value);
+      c.set32(Cpu.RDX, (int) (value >>> 32));
     }
   }
 
@@ -211,6 +217,7 @@ final class ControlRegisters {
       if (c.cpl != 0
           || c.get32(Cpu.RCX) != 0
           || (value & 1) == 0
+          || (value & Cpu.XCR0_AVX) == 4
           || (value & ~CpuidInstruction.supportedXcr0(c)) != 0) {
         throw c.generalProtection(0);
       }

@@ -105,6 +105,9 @@ final class Cpu {
   static final long EFER_LMA = 1 << 10;
   static final long EFER_NXE = 1 << 11;
 
+  /// XCR0 bits that make AVX usable: SSE and AVX state.
+  static final long XCR0_AVX = 6;
+
   /// {@link #mode} bits 1:0: what size of code runs.
   static final int MODE_16 = 0;
 
@@ -170,8 +173,9 @@ final class Cpu {
   /// #modeChanged()}.
   int mode;
 
-  /// The XMM and YMM registers: register n is at 4 n: bits 63:0, 127:64, 191:128, 255:192.
-  final long[] xmm = new long[64];
+  /// The XMM and YMM registers: register n is at 4 n: bits 63:0, 127:64, 191:128, 255:192. Beyond
+  /// them is room for what {@link YmmOperation} works with.
+  final long[] xmm = new long[YmmOperation.STATE_SIZE];
 
   int mxcsr = 0x1F80;
 
@@ -286,13 +290,10 @@ final class Cpu {
     mmu.select();
   }
 
-  /// A code address cut to the size of the code: 64, 32 or 16 bits.
+  /// A code address as RIP takes it: 64 bits in 64-bit mode, else 32. That goes for 16-bit code
+  /// too, which runs on past offset 0xFFFF, into its segment's limit; only its branches wrap.
   long ripMasked(long address) {
-    return switch (mode & MODE_SIZE_MASK) {
-      case MODE_64 -> address;
-      case MODE_32 -> address & 0xFFFF_FFFFL;
-      default -> address & 0xFFFF_FFFFL;
-    };
+    return is64() ? address : address & 0xFFFF_FFFFL;
   }
 
   static boolean canonical(long address) {
@@ -789,6 +790,19 @@ final class Cpu {
     if ((cr0 & (CR0_EM | CR0_TS)) != 0 || (cr4 & CR4_OSFXSR) == 0) {
       throw noSse();
     }
+  }
+
+  /// Before a VEX-coded vector instruction.
+  void requireAvx() {
+    if ((cr0 & CR0_TS) != 0 || (xcr0 & XCR0_AVX) != XCR0_AVX || (cr4 & CR4_OSXSAVE) == 0) {
+      throw noAvx();
+    }
+  }
+
+  private GuestFault noAvx() {
+    return (xcr0 & XCR0_AVX) != XCR0_AVX || (cr4 & CR4_OSXSAVE) == 0
+        ? invalidOpcode()
+        : raise(GuestFault.DEVICE_NOT_AVAILABLE);
   }
 
   // Apart, so that the check stays small enough for the compiler to inline.

@@ -346,6 +346,7 @@ final class Decoder {
     i.reg = 0;
     i.rm = 0;
     i.memory = null;
+    i.sibIndex = -1;
     i.immediate = 0;
     i.immediate2 = 0;
     int immediate = -1;
@@ -422,6 +423,7 @@ final class Decoder {
         int sib = next8();
         scale = sib >> 6;
         index = sib >> 3 & 7 | (i.rex & 2) << 2;
+        i.sibIndex = index;
         if (index == 4) {
           index = Cpu.ZERO;
         }

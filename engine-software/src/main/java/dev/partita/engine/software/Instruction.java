@@ -46,7 +46,8 @@ final class Instruction {
   /// #repeatPrefix}).
   boolean vex;
 
-  /// VEX.vvvv, 0 to 15, already inverted.
+  /// VEX.vvvv, 0 to 15, already inverted: 0 where it names no register. Where it does, {@link
+  /// #vexRegister()} is that register.
   int vexRegister;
 
   /// VEX.L: 0 = 128 bits, 1 = 256 bits.
@@ -72,6 +73,10 @@ final class Instruction {
   /// The memory operand, when mod is not 3.
   @org.jspecify.annotations.Nullable MemoryOperand memory;
 
+  /// SIB.index with REX.X, 0 to 15, if there is a SIB byte; else -1. For the instructions that
+  /// have a vector register there.
+  int sibIndex;
+
   /// The immediate, sign-extended from its encoded size; for ENTER the second one is {@link
   /// #immediate2}.
   long immediate;
@@ -87,6 +92,12 @@ final class Instruction {
 
   boolean rexW() {
     return (rex & 8) != 0;
+  }
+
+  /// The register in VEX.vvvv: 0 to 15. Outside 64-bit mode there are eight, and its top bit is
+  /// ignored.
+  int vexRegister() {
+    return is64() ? vexRegister : vexRegister & 7;
   }
 
   boolean isMemory() {

@@ -17,7 +17,7 @@ final class PortInstructions {
 
   static void write(Cpu c, int port, int size, int value) {
     int cut = size == 4 ? value : value & (1 << 8 * size) - 1;
-    c.owner.intercept(c.portWrite.prepare(port, size, cut));
+    c.owner.portWrite(c.portWrite.prepare(port, size, cut));
   }
 
   /// IN.

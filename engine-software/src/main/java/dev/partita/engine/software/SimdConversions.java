@@ -51,23 +51,23 @@ final class SimdConversions {
     return SoftFloat.toInteger(c, format, a, SoftFloat.ZERO, width);
   }
 
-  private static long singlesToIntegers(Cpu c, long a, int mode) {
+  static long singlesToIntegers(Cpu c, long a, int mode) {
     long low = SoftFloat.toInteger(c, SoftFloat.SINGLE, a & 0xFFFF_FFFFL, mode, 32);
     long high = SoftFloat.toInteger(c, SoftFloat.SINGLE, a >>> 32, mode, 32);
     return low & 0xFFFF_FFFFL | high << 32;
   }
 
-  private static long doublesToIntegers(Cpu c, long a, long b, int mode) {
+  static long doublesToIntegers(Cpu c, long a, long b, int mode) {
     long low = SoftFloat.toInteger(c, SoftFloat.DOUBLE, a, mode, 32);
     return low & 0xFFFF_FFFFL | SoftFloat.toInteger(c, SoftFloat.DOUBLE, b, mode, 32) << 32;
   }
 
-  private static long integersToSingles(Cpu c, long a) {
+  static long integersToSingles(Cpu c, long a) {
     long low = SoftFloat.fromInteger(c, SoftFloat.SINGLE, (int) a);
     return low | SoftFloat.fromInteger(c, SoftFloat.SINGLE, (int) (a >>> 32)) << 32;
   }
 
-  private static long toDouble(int a) {
+  static long toDouble(int a) {
     return Double.doubleToRawLongBits(a);
   }
 

@@ -69,6 +69,11 @@ final class SimdFloat {
     return (mxcsr & SoftFloat.PRECISION) != 0;
   }
 
+  /// Whether the usual case is at hand and an inexact result needs no flag any more.
+  static boolean quickInexact(int mxcsr) {
+    return (mxcsr & (CONTROL | SoftFloat.PRECISION)) == (MASKS | SoftFloat.PRECISION);
+  }
+
   /// Zero or a normal number.
   static boolean usual(long a) {
     return ((a >>> 52) + 1 & 0x7FE) != 0 || a << 1 == 0;
@@ -79,11 +84,11 @@ final class SimdFloat {
   }
 
   /// A normal number so large that its rounding was never that of a tiny one.
-  private static boolean large(long r) {
+  static boolean large(long r) {
     return ((r >>> 52) + 1 & 0x7FC) != 0;
   }
 
-  private static boolean large(int r) {
+  static boolean large(int r) {
     return ((r >>> 23) + 1 & 0xFC) != 0;
   }
 

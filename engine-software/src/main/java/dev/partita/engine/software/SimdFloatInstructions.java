@@ -231,19 +231,35 @@ final class SimdFloatInstructions {
       long a = c.xmm[to];
       long b = c.xmm[to + 1];
       int before = SimdFloat.begin(c);
-      long r0;
-      long r1;
-      if (opcode == 0xD0) {
-        r0 = doubles ? SimdFloat.subtract64(c, a, low) : alternate(c, a, low);
-        r1 = doubles ? SimdFloat.add64(c, b, high) : alternate(c, b, high);
-      } else {
-        int op = opcode == 0x7C ? ADD : SUBTRACT;
-        r0 = doubles ? SimdFloat.binary64(c, op, a, b) : neighbours(c, op, a, b);
-        r1 = doubles ? SimdFloat.binary64(c, op, low, high) : neighbours(c, op, low, high);
-      }
+      long r0 = lower(c, opcode, doubles, a, b, low);
+      long r1 = upper(c, opcode, doubles, b, low, high);
       SimdFloat.end(c, before);
       c.xmm[to] = r0;
       c.xmm[to + 1] = r1;
+    }
+
+    /// Bits 63:0 of the result.
+    ///
+    /// @param a bits 63:0 of the first operand
+    /// @param b bits 127:64 of it
+    /// @param low bits 63:0 of the second
+    static long lower(Cpu c, int opcode, boolean doubles, long a, long b, long low) {
+      if (opcode == 0xD0) {
+        return doubles ? SimdFloat.subtract64(c, a, low) : alternate(c, a, low);
+      }
+      int op = opcode == 0x7C ? ADD : SUBTRACT;
+      return doubles ? SimdFloat.binary64(c, op, a, b) : neighbours(c, op, a, b);
+    }
+
+    /// Bits 127:64 of the result.
+    ///
+    /// @param b bits 127:64 of the first operand
+    static long upper(Cpu c, int opcode, boolean doubles, long b, long low, long high) {
+      if (opcode == 0xD0) {
+        return doubles ? SimdFloat.add64(c, b, high) : alternate(c, b, high);
+      }
+      int op = opcode == 0x7C ? ADD : SUBTRACT;
+      return doubles ? SimdFloat.binary64(c, op, low, high) : neighbours(c, op, low, high);
     }
 
     private static long alternate(Cpu c, long a, long b) {
@@ -375,30 +391,30 @@ final class SimdFloatInstructions {
       long r1 = c.xmm[to + 1];
       switch (opcode) {
         case 0x08 -> {
-          r0 = singles(c, low);
-          r1 = singles(c, high);
+          r0 = singles(c, low, control);
+          r1 = singles(c, high, control);
         }
         case 0x09 -> {
-          r0 = element(c, SoftFloat.DOUBLE, low);
-          r1 = element(c, SoftFloat.DOUBLE, high);
+          r0 = element(c, SoftFloat.DOUBLE, low, control);
+          r1 = element(c, SoftFloat.DOUBLE, high, control);
         }
         case 0x0A ->
             r0 =
                 c.xmm[to] & 0xFFFF_FFFF_0000_0000L
-                    | element(c, SoftFloat.SINGLE, low & 0xFFFF_FFFFL);
-        default -> r0 = element(c, SoftFloat.DOUBLE, low);
+                    | element(c, SoftFloat.SINGLE, low & 0xFFFF_FFFFL, control);
+        default -> r0 = element(c, SoftFloat.DOUBLE, low, control);
       }
       SimdFloat.end(c, before);
       c.xmm[to] = r0;
       c.xmm[to + 1] = r1;
     }
 
-    private long singles(Cpu c, long a) {
-      long low = element(c, SoftFloat.SINGLE, a & 0xFFFF_FFFFL);
-      return low | element(c, SoftFloat.SINGLE, a >>> 32) << 32;
+    static long singles(Cpu c, long a, int control) {
+      long low = element(c, SoftFloat.SINGLE, a & 0xFFFF_FFFFL, control);
+      return low | element(c, SoftFloat.SINGLE, a >>> 32, control) << 32;
     }
 
-    private long element(Cpu c, int format, long a) {
+    static long element(Cpu c, int format, long a, int control) {
       int mode = (control & 4) != 0 ? SoftFloat.rounding(c) : control & 3;
       int inexact = (control & 8) != 0 ? 0 : SoftFloat.PRECISION;
       return SoftFloat.roundToIntegral(c, format, a, mode, inexact);

@@ -9,6 +9,9 @@ package dev.partita.engine.software;
 /// Source: Intel SDM volume 1, 4.8 and 4.9 (numbers, NaNs, exceptions), 10.2.3 (MXCSR), 11.5 (SSE
 /// exceptions), 11.5.2.7 (order of conditions), appendix E.
 final class SoftFloat {
+  /// Half precision is only converted from and to.
+  static final int HALF = 10;
+
   static final int SINGLE = 23;
   static final int DOUBLE = 52;
 
@@ -39,27 +42,31 @@ final class SoftFloat {
     return c.mxcsr >> 13 & 3;
   }
 
-  private static int bias(int format) {
-    return format == DOUBLE ? 1023 : 127;
+  static int bias(int format) {
+    return format == DOUBLE ? 1023 : format == SINGLE ? 127 : 15;
   }
 
   private static int exponentMask(int format) {
-    return format == DOUBLE ? 0x7FF : 0xFF;
+    return format == DOUBLE ? 0x7FF : format == SINGLE ? 0xFF : 0x1F;
   }
 
   private static long signBit(int format) {
-    return format == DOUBLE ? 1L << 63 : 1L << 31;
+    return format == DOUBLE ? 1L << 63 : format == SINGLE ? 1L << 31 : 1L << 15;
   }
 
   static long infinity(int format) {
-    return format == DOUBLE ? 0x7FF0_0000_0000_0000L : 0x7F80_0000L;
+    return format == DOUBLE ? 0x7FF0_0000_0000_0000L : format == SINGLE ? 0x7F80_0000L : 0x7C00L;
   }
 
   private static long magnitude(int format, long a) {
     return a & signBit(format) - 1;
   }
 
-  private static boolean negative(int format, long a) {
+  static long signed(int format, boolean negative, long magnitude) {
+    return negative ? magnitude | signBit(format) : magnitude;
+  }
+
+  static boolean negative(int format, long a) {
     return (a & signBit(format)) != 0;
   }
 
@@ -76,11 +83,11 @@ final class SoftFloat {
     return isNan(format, a) && (a & 1L << format - 1) == 0;
   }
 
-  private static boolean isInfinity(int format, long a) {
+  static boolean isInfinity(int format, long a) {
     return magnitude(format, a) == infinity(format);
   }
 
-  private static boolean isZero(int format, long a) {
+  static boolean isZero(int format, long a) {
     return magnitude(format, a) == 0;
   }
 
@@ -95,14 +102,14 @@ final class SoftFloat {
   }
 
   /// Notes a denormal operand, as {@link #operand} left it.
-  private static void note(Cpu c, int format, long a) {
+  static void note(Cpu c, int format, long a) {
     if (isDenormal(format, a)) {
       c.mxcsr |= DENORMAL;
     }
   }
 
   /// The exponent of a number that is not 0, as if the format had no denormals.
-  private static int exponent(int format, long a) {
+  static int exponent(int format, long a) {
     int e = (int) (a >>> format) & exponentMask(format);
     return e != 0 ? e : 1 - shiftToNormal(format, a);
   }
@@ -112,14 +119,14 @@ final class SoftFloat {
   }
 
   /// The significand of a number that is not 0, the leading one at bit `format`.
-  private static long significand(int format, long a) {
+  static long significand(int format, long a) {
     long fraction = a & (1L << format) - 1;
     return ((a >>> format) & exponentMask(format)) != 0
         ? fraction | 1L << format
         : fraction << shiftToNormal(format, a);
   }
 
-  private static long invalid(Cpu c, int format) {
+  static long invalid(Cpu c, int format) {
     c.mxcsr |= INVALID;
     return defaultNan(format);
   }
@@ -164,8 +171,13 @@ final class SoftFloat {
   ///
   /// @param e biased exponent, of any size
   /// @param sig leading one at bit 62; bit 0 also stands for all below
-  private static long round(Cpu c, int format, boolean negative, int e, long sig) {
-    int mode = rounding(c);
+  static long round(Cpu c, int format, boolean negative, int e, long sig) {
+    return round(c, format, negative, e, sig, rounding(c), c.mxcsr & FLUSH_TO_ZERO);
+  }
+
+  /// @param flush not 0 to make tiny results zero
+  private static long round(
+      Cpu c, int format, boolean negative, int e, long sig, int mode, int flush) {
     int extra = 62 - format;
     long lost = (1L << extra) - 1;
     long increment = increment(mode, negative, extra);
@@ -177,7 +189,7 @@ final class SoftFloat {
           c.mxcsr |= (sig & lost) != 0 ? UNDERFLOW | PRECISION : UNDERFLOW;
           return sign;
         }
-        if ((c.mxcsr & FLUSH_TO_ZERO) != 0) {
+        if (flush != 0) {
           c.mxcsr |= UNDERFLOW | PRECISION;
           return sign;
         }
@@ -556,5 +568,39 @@ final class SoftFloat {
     }
     return round(
         c, SINGLE, sign != 0, exponent(DOUBLE, a) - 1023 + 127, significand(DOUBLE, a) << 10);
+  }
+
+  /// Half to single: exact. Denormals are neither noted nor made zero.
+  static long widenHalf(Cpu c, long a) {
+    long sign = (a & 1 << 15) << 16;
+    if (isNan(HALF, a)) {
+      return sign | infinity(SINGLE) | (quiet(c, HALF, a) & (1 << 10) - 1) << 13;
+    }
+    if (isZero(HALF, a)) {
+      return sign;
+    }
+    if (isInfinity(HALF, a)) {
+      return sign | infinity(SINGLE);
+    }
+    long e = exponent(HALF, a) + 127 - 15;
+    return sign | e << 23 | (significand(HALF, a) & (1 << 10) - 1) << 13;
+  }
+
+  /// Single to half. Tiny results are never made zero.
+  static long narrowHalf(Cpu c, long a, int mode) {
+    long sign = a >>> 16 & 1 << 15;
+    if (isNan(SINGLE, a)) {
+      return sign | infinity(HALF) | quiet(c, SINGLE, a) >>> 13 & (1 << 10) - 1;
+    }
+    a = operand(c, SINGLE, a);
+    note(c, SINGLE, a);
+    if (isZero(SINGLE, a)) {
+      return sign;
+    }
+    if (isInfinity(SINGLE, a)) {
+      return sign | infinity(HALF);
+    }
+    int e = exponent(SINGLE, a) - 127 + 15;
+    return round(c, HALF, sign != 0, e, significand(SINGLE, a) << 39, mode, 0);
   }
 }

@@ -1,5 +1,6 @@
 package dev.partita.engine.software;
 
+import dev.partita.hypervisor.Doorbells;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.LocalApicBus;
 import dev.partita.hypervisor.Partition;
@@ -7,6 +8,8 @@ import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// A partition on the software engine: what its processors share.
 final class SoftwarePartition implements Partition {
@@ -16,14 +19,15 @@ final class SoftwarePartition implements Partition {
   private final Rendezvous rendezvous = new Rendezvous();
   private final List<SoftwareProcessor> processors;
   private final LocalApicBus apics;
+  private final PortDoorbells doorbells = new PortDoorbells();
   private final GuestMemory.WriteObserver writeObserver;
   private final GuestMemory.DirtySource dirtySource = new DirtyWrites();
 
-  private final long origin;
+  private final PartitionCounter counter;
 
   SoftwarePartition(PartitionConfiguration configuration) {
     this.configuration = configuration;
-    this.origin = configuration.time().nanoTime();
+    this.counter = new PartitionCounter(configuration.time(), configuration.tscFrequency());
     this.code = new CodeCache(this, configuration.memory().size());
     this.apics = configuration.interruptControllers().apply(this);
     var list = new ArrayList<SoftwareProcessor>();
@@ -62,9 +66,8 @@ final class SoftwarePartition implements Partition {
     return code;
   }
 
-  /// When this partition's time began, in the time source's terms.
-  long origin() {
-    return origin;
+  PartitionCounter counter() {
+    return counter;
   }
 
   Rendezvous rendezvous() {
@@ -87,6 +90,16 @@ final class SoftwarePartition implements Partition {
   }
 
   @Override
+  public Optional<Doorbells> doorbells() {
+    return Optional.of(doorbells);
+  }
+
+  /// What a port write rings, or null if it is no signal.
+  @Nullable Runnable doorbell(int port, int size, int value) {
+    return doorbells.find(port, size, value);
+  }
+
+  @Override
   public void close() {
     for (var processor : processors) {
       processor.cancel();
@@ -96,17 +109,26 @@ final class SoftwarePartition implements Partition {
     configuration.memory().removeDirtySource(dirtySource);
   }
 
-  /// Dirty pages are noted when a page gets a direct write entry; so each collection takes the
-  /// entries
-  /// away again.
+  /// A page is marked when it gets a direct write entry, and not any more as long as it has one. So
+  /// the entries are taken away when the pages have been taken: a write before that is seen by
+  /// whoever copies these pages, one after it marks its page again.
   private final class DirtyWrites implements GuestMemory.DirtySource {
     @Override
     public void trackingChanged(boolean on) {
-      collect();
+      flush();
     }
 
     @Override
     public void collect() {
+      // All are marked.
+    }
+
+    @Override
+    public void taken() {
+      flush();
+    }
+
+    private void flush() {
       try (var ignored = rendezvous.exclusive()) {
         for (var processor : processors) {
           processor.cpu().mmu.flushWrites();

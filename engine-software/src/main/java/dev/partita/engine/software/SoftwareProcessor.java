@@ -131,6 +131,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   private long exceptions;
   private long interrupts;
   private long halts;
+  private long doorbells;
   private long decodingNanos;
   private long haltedNanos;
   private long interceptNanos;
@@ -147,11 +148,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   SoftwareProcessor(SoftwarePartition partition, int index) {
     this.partition = partition;
     this.index = index;
-    this.tsc =
-        new TimeStampCounter(
-            partition.configuration().time(),
-            partition.configuration().tscFrequency(),
-            partition.origin());
+    this.tsc = new TimeStampCounter(partition.counter());
     this.waitForStartup = index != 0;
   }
 
@@ -261,6 +258,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     counters.put("exceptions", exceptions);
     counters.put("interrupts", interrupts);
     counters.put("halts", halts);
+    counters.put("doorbells", doorbells);
     counters.put("nanoseconds decoding", decodingNanos);
     counters.put("nanoseconds halted", haltedNanos);
     counters.put("nanoseconds in intercepts", interceptNanos);
@@ -325,23 +323,49 @@ final class SoftwareProcessor implements VirtualProcessor {
   // ---- Asked by operations, on this thread
   // ----------------------------------------------------------
 
+  /// Rings for a port write that is a signal, else hands it to the owner.
+  void portWrite(Intercept.PortWrite write) {
+    var bell = partition.doorbell(write.port, write.size, write.value);
+    if (bell == null) {
+      intercept(write);
+      return;
+    }
+    doorbells++;
+    long start = beginOutside();
+    try {
+      bell.run();
+    } finally {
+      endOutside(start);
+    }
+  }
+
   /// Hands an intercept to the owner.
   void intercept(Intercept intercept) {
     var h = handler;
     if (h == null) {
       throw new IllegalStateException("an intercept outside run()");
     }
-    // While the handler works (it may wait for the host), this processor does not hold up those who
-    // want
-    // all processors to stand still.
-    long start = System.nanoTime();
-    partition.rendezvous().leave();
+    long start = beginOutside();
     try {
       h.handle(this, intercept);
     } finally {
-      partition.rendezvous().enter();
-      interceptNanos += System.nanoTime() - start;
+      endOutside(start);
     }
+  }
+
+  /// While others' code works (it may wait for the host), this processor does not hold up those who
+  /// want all processors to stand still.
+  ///
+  /// @return when it began, for {@link #endOutside}
+  private long beginOutside() {
+    long start = System.nanoTime();
+    partition.rendezvous().leave();
+    return start;
+  }
+
+  private void endOutside(long start) {
+    partition.rendezvous().enter();
+    interceptNanos += System.nanoTime() - start;
   }
 
   /// IF or TF changed: look at pending interrupts after this block.

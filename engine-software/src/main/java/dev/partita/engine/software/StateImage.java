@@ -1,7 +1,7 @@
 package dev.partita.engine.software;
 
-/// The legacy region of FXSAVE and XSAVE images in guest memory: Intel SDM volume 1, 10.5 and
-/// 13.4.1.
+/// The legacy region of FXSAVE and XSAVE images in guest memory, and the AVX component: Intel SDM
+/// volume 1, 10.5, 13.4.1 and 13.5.3.
 final class StateImage {
   /// Bytes of the legacy region.
   static final int LEGACY_SIZE = 512;
@@ -120,6 +120,42 @@ final class StateImage {
     long all = 0;
     for (int i = 0; i < n; i++) {
       all |= c.xmm[4 * i] | c.xmm[4 * i + 1];
+    }
+    return all != 0;
+  }
+
+  // ---- The AVX component: bits 255:128 of each YMM register, 16 bytes each
+
+  static void storeYmm(Cpu c, long at) {
+    int n = c.is64() ? 16 : 8;
+    for (int i = 0; i < n; i++) {
+      c.store64(at + 16 * i, c.xmm[4 * i + 2]);
+      c.store64(at + 8 + 16 * i, c.xmm[4 * i + 3]);
+    }
+  }
+
+  static void loadYmm(Cpu c, long at) {
+    int n = c.is64() ? 16 : 8;
+    for (int i = 0; i < n; i++) {
+      c.xmm[4 * i + 2] = c.load64(at + 16 * i);
+      c.xmm[4 * i + 3] = c.load64(at + 8 + 16 * i);
+    }
+  }
+
+  static void clearYmm(Cpu c) {
+    int n = c.is64() ? 16 : 8;
+    for (int i = 0; i < n; i++) {
+      c.xmm[4 * i + 2] = 0;
+      c.xmm[4 * i + 3] = 0;
+    }
+  }
+
+  /// Whether any upper half is not 0.
+  static boolean ymmInUse(Cpu c) {
+    int n = c.is64() ? 16 : 8;
+    long all = 0;
+    for (int i = 0; i < n; i++) {
+      all |= c.xmm[4 * i + 2] | c.xmm[4 * i + 3];
     }
     return all != 0;
   }

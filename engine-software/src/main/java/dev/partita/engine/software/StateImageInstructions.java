@@ -2,8 +2,8 @@ package dev.partita.engine.software;
 
 import org.jspecify.annotations.Nullable;
 
-/// FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC and XRSTOR, for the components x87 and SSE. Intel SDM
-/// volume 1, 10.5 and chapter 13.
+/// FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC and XRSTOR, for the components x87, SSE and AVX. Intel
+/// SDM volume 1, 10.5 and chapter 13.
 final class StateImageInstructions extends Operation {
   private static final int FXSAVE = 0;
   private static final int FXRSTOR = 1;
@@ -15,6 +15,7 @@ final class StateImageInstructions extends Operation {
   // Components: SDM volume 1, 13.1.
   private static final long X87_COMPONENT = 1;
   private static final long SSE_COMPONENT = 2;
+  private static final long AVX_COMPONENT = 4;
 
   /// XCOMP_BV bit: the image is compacted.
   private static final long COMPACTED = 1L << 63;
@@ -22,6 +23,11 @@ final class StateImageInstructions extends Operation {
   // The header: SDM volume 1, 13.4.2.
   private static final int HEADER_SIZE = 64;
   private static final int AREA_SIZE = StateImage.LEGACY_SIZE + HEADER_SIZE;
+
+  /// Where the AVX component is: in the compacted format too, as no other can lie before it.
+  private static final int AVX = AREA_SIZE;
+
+  private static final int AVX_SIZE = 256;
   private static final int XSTATE_BV = StateImage.LEGACY_SIZE;
   private static final int XCOMP_BV = XSTATE_BV + 8;
 
@@ -110,30 +116,54 @@ final class StateImageInstructions extends Operation {
   /// The components asked for: EDX:EAX and XCR0.
   private static long requested(Cpu c) {
     long asked = c.r[Cpu.RDX] << 32 | c.r[Cpu.RAX] & 0xFFFF_FFFFL;
-    return asked & c.xcr0 & (X87_COMPONENT | SSE_COMPONENT);
+    return asked & c.xcr0 & (X87_COMPONENT | SSE_COMPONENT | AVX_COMPONENT);
+  }
+
+  /// XINUSE (SDM volume 1, 13.6): components that are not in their initial configuration. MXCSR is
+  /// no part of it.
+  ///
+  /// @param components those that matter
+  static long inUse(Cpu c, long components) {
+    long inUse = 0;
+    if ((components & X87_COMPONENT) != 0 && !c.x87.isInitial()) {
+      inUse |= X87_COMPONENT;
+    }
+    if ((components & SSE_COMPONENT) != 0 && StateImage.xmmInUse(c)) {
+      inUse |= SSE_COMPONENT;
+    }
+    if ((components & AVX_COMPONENT) != 0 && StateImage.ymmInUse(c)) {
+      inUse |= AVX_COMPONENT;
+    }
+    return inUse;
+  }
+
+  /// The same with the SSE component also if MXCSR is not initial, as XGETBV and XSAVEC have it.
+  static long inUseOrControl(Cpu c, long components) {
+    long inUse = inUse(c, components);
+    return c.mxcsr != MXCSR_INITIAL ? inUse | components & SSE_COMPONENT : inUse;
   }
 
   private void xsave(Cpu c) {
     requireXsave(c);
     long requested = requested(c);
-    long at = area(c, AREA_SIZE, 64, true);
-    long inUse = 0;
-    if ((requested & X87_COMPONENT) != 0 && !c.x87.isInitial()) {
-      inUse |= X87_COMPONENT;
-    }
-    if ((requested & SSE_COMPONENT) != 0
-        && (StateImage.xmmInUse(c) || (kind == XSAVEC && c.mxcsr != MXCSR_INITIAL))) {
-      inUse |= SSE_COMPONENT;
-    }
+    long inUse = kind == XSAVEC ? inUseOrControl(c, requested) : inUse(c, requested);
     long saved = kind == XSAVE ? requested : inUse;
+    int size = (saved & AVX_COMPONENT) != 0 ? AREA_SIZE + AVX_SIZE : AREA_SIZE;
+    long at = area(c, size, 64, true);
     if ((saved & X87_COMPONENT) != 0) {
       StateImage.storeX87(c, at, wide);
     }
     if ((saved & SSE_COMPONENT) != 0) {
       StateImage.storeXmm(c, at);
     }
-    // MXCSR goes with the request in the standard format, with the component in the compacted one.
-    if (((kind == XSAVEC ? saved : requested) & SSE_COMPONENT) != 0) {
+    if ((saved & AVX_COMPONENT) != 0) {
+      StateImage.storeYmm(c, at + AVX);
+    }
+    // MXCSR goes with the request for SSE or AVX in the standard format, with the SSE component in
+    // the compacted one.
+    if (kind == XSAVEC
+        ? (saved & SSE_COMPONENT) != 0
+        : (requested & (SSE_COMPONENT | AVX_COMPONENT)) != 0) {
       StateImage.storeMxcsr(c, at);
     }
     if (kind == XSAVEC) {
@@ -168,8 +198,13 @@ final class StateImageInstructions extends Operation {
       throw c.generalProtection(0);
     }
     long restored = requested & present;
+    if ((restored & AVX_COMPONENT) != 0) {
+      StateImage.prepareRead(c, at + AVX, AVX_SIZE);
+    }
     int mxcsr = c.mxcsr;
-    if (((compacted ? restored : requested) & SSE_COMPONENT) != 0) {
+    if (compacted
+        ? (restored & SSE_COMPONENT) != 0
+        : (requested & (SSE_COMPONENT | AVX_COMPONENT)) != 0) {
       mxcsr = StateImage.checkedMxcsr(c, at);
     } else if ((requested & SSE_COMPONENT) != 0) {
       mxcsr = MXCSR_INITIAL;
@@ -181,12 +216,19 @@ final class StateImageInstructions extends Operation {
         c.x87.reset();
       }
     }
+    c.mxcsr = mxcsr;
     if ((requested & SSE_COMPONENT) != 0) {
-      c.mxcsr = mxcsr;
       if ((restored & SSE_COMPONENT) != 0) {
         StateImage.loadXmm(c, at);
       } else {
         StateImage.clearXmm(c);
+      }
+    }
+    if ((requested & AVX_COMPONENT) != 0) {
+      if ((restored & AVX_COMPONENT) != 0) {
+        StateImage.loadYmm(c, at + AVX);
+      } else {
+        StateImage.clearYmm(c);
       }
     }
   }

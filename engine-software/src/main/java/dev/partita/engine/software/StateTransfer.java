@@ -98,7 +98,8 @@ final class StateTransfer {
       buffer.putLong(YMM_HIGH + 16 * i + 8, c.xmm[4 * i + 3]);
     }
     long components = X87_COMPONENT | SSE_COMPONENT;
-    if ((c.xcr0 & AVX_COMPONENT) != 0) {
+    // XCR0 may have been narrowed with the registers in use: they stay.
+    if ((c.xcr0 & AVX_COMPONENT) != 0 || StateImageInstructions.inUse(c, AVX_COMPONENT) != 0) {
       components |= AVX_COMPONENT;
     }
     buffer.putLong(XSTATE_BV, components);
@@ -240,6 +241,7 @@ final class StateTransfer {
     require(state.cr3() >>> Mmu.PHYSICAL_BITS == 0, "CR3 is beyond physical memory");
     require((state.xcr0() & 1) != 0, "XCR0 without x87");
     require((state.xcr0() & ~SupportedCpuid.XCR0) == 0, "XCR0 enables unknown state");
+    require((state.xcr0() & Cpu.XCR0_AVX) != 4, "XCR0 enables AVX without SSE");
     require(
         (ByteBuffer.wrap(state.xsave()).order(ByteOrder.LITTLE_ENDIAN).getInt(MXCSR) & 0xFFFF_0000)
             == 0,

@@ -24,7 +24,7 @@ final class StringComparison extends Operation {
   StringComparison(Instruction i) {
     this.op = i.opcode;
     this.control = (int) i.immediate & 0x7F;
-    this.wide = i.rexW();
+    this.wide = i.rexW() && i.is64();
     this.first = 4 * i.reg;
     this.second = 4 * i.rm;
     this.memory = i.memory;
@@ -33,6 +33,11 @@ final class StringComparison extends Operation {
   @Override
   void execute(Cpu c) {
     c.requireSse();
+    run(c);
+  }
+
+  /// Does the work, of the VEX-coded forms too.
+  void run(Cpu c) {
     long[] x = c.xmm;
     long low;
     long high;

@@ -8,9 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The processor that this engine is, as CPUID tells it (Intel SDM volume 2, "CPUID"): x86-64-v2
-/// and some more, no AVX. Fields that depend on the processor (APIC id, topology, OSXSAVE) are 0
-/// here; {@link CpuidInstruction} fills them in, and the frequencies of leaves 0x15 and 0x16.
+/// The processor that this engine is, as CPUID tells it (Intel SDM volume 2, "CPUID"): x86-64-v3
+/// and some more, no AVX-512. Fields that depend on the processor (APIC id, topology, OSXSAVE)
+/// are 0 here; {@link CpuidInstruction} fills them in, and the frequencies of leaves 0x15 and
+/// 0x16.
 final class SupportedCpuid {
   /// Family 6, model 0x1C, stepping 10.
   ///
@@ -19,8 +20,8 @@ final class SupportedCpuid {
   /// same to guests that look there.
   static final int SIGNATURE = 0x0001_06CA;
 
-  /// State components that XCR0 may enable: x87 and SSE.
-  static final long XCR0 = 3;
+  /// State components that XCR0 may enable: x87, SSE and AVX.
+  static final long XCR0 = 7;
 
   /// Leaf 1 EDX: FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC, SEP, MTRR, PGE, MCA, CMOV, PAT,
   /// PSE-36, CLFSH, MMX, FXSR, SSE, SSE2, SS.
@@ -28,20 +29,20 @@ final class SupportedCpuid {
       0x3FF | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 19
           | 1 << 23 | 1 << 24 | 1 << 25 | 1 << 26 | 1 << 27;
 
-  /// Leaf 1 ECX: SSE3, PCLMULQDQ, SSSE3, CMPXCHG16B, PCID, SSE4.1, SSE4.2, x2APIC, MOVBE, POPCNT,
-  /// TSC-deadline, AES, XSAVE, RDRAND.
+  /// Leaf 1 ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, PCID, SSE4.1, SSE4.2, x2APIC, MOVBE,
+  /// POPCNT, TSC-deadline, AES, XSAVE, AVX, F16C, RDRAND.
   private static final int FEATURES_ECX =
-      1 | 1 << 1 | 1 << 9 | 1 << 13 | 1 << 17 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23
-          | 1 << 24 | 1 << 25 | 1 << 26 | 1 << 30;
+      1 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 13 | 1 << 17 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22
+          | 1 << 23 | 1 << 24 | 1 << 25 | 1 << 26 | 1 << 28 | 1 << 29 | 1 << 30;
 
-  /// Leaf 7 EBX: FSGSBASE, TSC_ADJUST, BMI1, x87 data pointer only after exceptions, SMEP, BMI2,
-  /// ERMS, INVPCID, no x87 selectors, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
+  /// Leaf 7 EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, x87 data pointer only after exceptions, SMEP,
+  /// BMI2, ERMS, INVPCID, no x87 selectors, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
   private static final int EXTENDED_EBX =
-      1 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 18
+      1 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 18
           | 1 << 19 | 1 << 20 | 1 << 23 | 1 << 24 | 1 << 29;
 
-  /// Leaf 7 ECX: UMIP.
-  private static final int EXTENDED_ECX = 1 << 2;
+  /// Leaf 7 ECX: UMIP, VAES, VPCLMULQDQ.
+  private static final int EXTENDED_ECX = 1 << 2 | 1 << 9 | 1 << 10;
 
   /// Leaf 7 EDX: fast short REP MOV, IA32_ARCH_CAPABILITIES.
   private static final int EXTENDED_EDX = 1 << 4 | 1 << 29;
@@ -80,8 +81,10 @@ final class SupportedCpuid {
     leaves.add(leaf(0xA, 0, 0, 0, 0));
     leaves.add(leaf(0xB, 0, 0, 0, 0));
     leaves.add(new Leaf(0xD, 0, (int) XCR0, 0, CpuidInstruction.xsaveSize(XCR0), 0));
-    // XSAVEOPT, XSAVEC.
-    leaves.add(new Leaf(0xD, 1, 3, 0, 0, 0));
+    // XSAVEOPT, XSAVEC, XGETBV of XINUSE.
+    leaves.add(new Leaf(0xD, 1, 7, 0, 0, 0));
+    // The AVX component: size and offset.
+    leaves.add(new Leaf(0xD, 2, 256, 576, 0, 0));
     leaves.add(leaf(0x15, 0, 0, 0, 0));
     leaves.add(leaf(0x16, 0, 0, 0, 0));
     leaves.add(leaf(0x8000_0000, 0x8000_0008, 0, 0, 0));

@@ -1,45 +1,24 @@
 package dev.partita.engine.software;
 
-import dev.partita.hypervisor.TimeSource;
-
-/// A processor's time stamp counter: the partition's time at a fixed frequency, plus an offset that
-/// the
-/// guest may write.
+/// A processor's time stamp counter: the partition's, plus an offset that the guest may write.
+/// Written on the processor's own thread, read by any.
 final class TimeStampCounter {
-  private final TimeSource time;
-  private final long frequency;
-  private final long origin;
-  private volatile long offset;
+  private final PartitionCounter counter;
 
   /// The value of IA32_TSC_ADJUST.
   private volatile long adjust;
 
-  /// @param origin when the counters of the partition's processors began, in nanoTime terms: one
-  /// for all,
-  /// so that they agree
-  TimeStampCounter(TimeSource time, long frequency, long origin) {
-    this.time = time;
-    this.frequency = frequency;
-    this.origin = origin;
-  }
-
-  private long ticks() {
-    long nanos = time.nanoTime() - origin;
-    // nanos * frequency / 10^9 without overflow: seconds and the rest apart.
-    long seconds = nanos / 1_000_000_000L;
-    long rest = nanos % 1_000_000_000L;
-    return seconds * frequency + rest * (frequency / 1000) / 1_000_000L;
+  TimeStampCounter(PartitionCounter counter) {
+    this.counter = counter;
   }
 
   long read() {
-    return ticks() + offset;
+    return counter.read() + adjust;
   }
 
   /// A write of IA32_TIME_STAMP_COUNTER; moves IA32_TSC_ADJUST by the same (SDM volume 3, 19.17.3).
   void write(long value) {
-    long old = offset;
-    offset = value - ticks();
-    adjust += offset - old;
+    adjust = value - counter.read();
   }
 
   long adjust() {
@@ -47,13 +26,12 @@ final class TimeStampCounter {
   }
 
   void setAdjust(long value) {
-    offset += value - adjust;
     adjust = value;
   }
 
-  /// Puts a saved counter back: it goes on from `value`.
+  /// Puts a saved counter back: it goes on from `value`, in step with the partition's others.
   void restore(long value, long savedAdjust) {
-    offset = value - ticks();
+    counter.restore(value - savedAdjust);
     adjust = savedAdjust;
   }
 }

@@ -5,15 +5,14 @@ import org.jspecify.annotations.Nullable;
 /// MMX and SSE instructions in their legacy encodings: finds the class that makes the operation.
 ///
 /// An opcode here has up to four meanings by its mandatory prefix: none, 66, F3, F2, of which F3
-/// and F2 go before 66 (Intel SDM volume 2, 2.1.2 and appendix A). A 256-bit register file lies
-/// ready in {@link Cpu#xmm}; these instructions leave its upper halves alone.
+/// and F2 go before 66 (Intel SDM volume 2, 2.1.2 and appendix A). These instructions leave the
+/// upper halves of the YMM registers alone; those with a VEX prefix are {@link AvxInstructions}'.
 final class VectorInstructions {
   private VectorInstructions() {}
 
   static @Nullable Operation create(Instruction i) {
     if (i.vex) {
-      // AVX is not offered.
-      return null;
+      return AvxInstructions.create(i);
     }
     int prefix = i.repeatPrefix != 0 ? i.repeatPrefix : i.operandPrefix ? 0x66 : 0;
     return switch (i.map) {

@@ -71,13 +71,20 @@ class CpuidInstructionTest {
   }
 
   @Test
-  void x86LevelTwoIsThere() {
+  void x86LevelThreeIsThere() {
     var leaf = look(cpu(), 1, 0);
     // SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT
     int level2 = 1 | 1 << 9 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 23;
     assertThat(leaf.ecx() & level2).isEqualTo(level2);
-    // AVX, FMA, F16C are not.
-    assertThat(leaf.ecx() & (1 << 28 | 1 << 12 | 1 << 29)).isZero();
+    // FMA, MOVBE, OSXSAVE's XSAVE, AVX, F16C
+    int level3 = 1 << 12 | 1 << 22 | 1 << 26 | 1 << 28 | 1 << 29;
+    assertThat(leaf.ecx() & level3).isEqualTo(level3);
+    // BMI1, AVX2, BMI2
+    int extended = 1 << 3 | 1 << 5 | 1 << 8;
+    assertThat(look(cpu(), 7, 0).ebx() & extended).isEqualTo(extended);
+    // AVX-512F is not.
+    assertThat(look(cpu(), 7, 0).ebx() & 1 << 16).isZero();
+    assertThat(look(cpu(), 0x8000_0001, 0).ecx() & 1 << 5).as("LZCNT").isNotZero();
     // Family 6, model 0x1C.
     assertThat(leaf.eax() >> 8 & 15).isEqualTo(6);
     assertThat((leaf.eax() >> 4 & 15) | (leaf.eax() >> 12 & 0xF0)).isEqualTo(0x1C);
@@ -160,10 +167,16 @@ class CpuidInstructionTest {
   void xsaveSizes() {
     var c = cpu();
     var leaf = look(c, 0xD, 0);
-    assertThat(leaf.eax()).isEqualTo(3);
-    assertThat(leaf.ebx()).isEqualTo(576);
-    assertThat(leaf.ecx()).isEqualTo(576);
-    assertThat(look(c, 0xD, 2).eax()).isZero();
+    assertThat(leaf.eax()).isEqualTo(7);
+    assertThat(leaf.ebx()).as("what XCR0 enables").isEqualTo(576);
+    assertThat(leaf.ecx()).isEqualTo(832);
+    assertThat(look(c, 0xD, 1).ebx()).isEqualTo(576);
+    c.xcr0 = 7;
+    assertThat(look(c, 0xD, 0).ebx()).isEqualTo(832);
+    assertThat(look(c, 0xD, 1).eax()).as("XSAVEOPT, XSAVEC, XGETBV of XINUSE").isEqualTo(7);
+    assertThat(look(c, 0xD, 1).ebx()).isEqualTo(832);
+    assertThat(look(c, 0xD, 2)).isEqualTo(new Leaf(0xD, 2, 256, 576, 0, 0));
+    assertThat(look(c, 0xD, 3).eax()).isZero();
   }
 
   @Test

@@ -66,6 +66,16 @@ final class Differential {
             hex(actual.xmm[2 * i + 1]) + "_" + hex(actual.xmm[2 * i]));
       }
     }
+    for (int i = 0; i < 16; i++) {
+      if (expected.ymm[2 * i] != actual.ymm[2 * i]
+          || expected.ymm[2 * i + 1] != actual.ymm[2 * i + 1]) {
+        line(
+            text,
+            "ymm" + i + " upper",
+            hex(expected.ymm[2 * i + 1]) + "_" + hex(expected.ymm[2 * i]),
+            hex(actual.ymm[2 * i + 1]) + "_" + hex(actual.ymm[2 * i]));
+      }
+    }
     if (expected.mxcsr != actual.mxcsr) {
       line(text, "mxcsr", hex(expected.mxcsr), hex(actual.mxcsr));
     }

@@ -1,6 +1,5 @@
 package dev.partita.engine.software;
 
-import dev.partita.hypervisor.CpuidTable;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.ManualTimeSource;
 import dev.partita.hypervisor.PartitionConfiguration;
@@ -48,7 +47,7 @@ final class EngineProcessor {
             new PartitionConfiguration(
                 1,
                 memory,
-                new CpuidTable(List.of()),
+                SupportedCpuid.TABLE,
                 1_000_000_000L,
                 new ManualTimeSource(0),
                 p -> new QuietApics()));
@@ -63,7 +62,7 @@ final class EngineProcessor {
     cpu.cr3 = TABLES;
     cpu.cr4 =
         Cpu.CR4_PAE | Cpu.CR4_OSFXSR | Cpu.CR4_OSXMMEXCPT | Cpu.CR4_FSGSBASE | Cpu.CR4_OSXSAVE;
-    cpu.xcr0 = 3;
+    cpu.xcr0 = SupportedCpuid.XCR0;
     cpu.efer = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_LMA | Cpu.EFER_NXE;
     // As Linux has them in user mode: CS 0x33 (64-bit code), SS 0x2B, the rest null.
     for (int i = 0; i < 6; i++) {
@@ -231,6 +230,8 @@ final class EngineProcessor {
     for (int i = 0; i < 16; i++) {
       cpu.xmm[4 * i] = state.xmm[2 * i];
       cpu.xmm[4 * i + 1] = state.xmm[2 * i + 1];
+      cpu.xmm[4 * i + 2] = state.ymm[2 * i];
+      cpu.xmm[4 * i + 3] = state.ymm[2 * i + 1];
     }
     cpu.mxcsr = state.mxcsr;
     cpu.x87.loadFxImage(state.x87);
@@ -244,6 +245,8 @@ final class EngineProcessor {
     for (int i = 0; i < 16; i++) {
       after.xmm[2 * i] = cpu.xmm[4 * i];
       after.xmm[2 * i + 1] = cpu.xmm[4 * i + 1];
+      after.ymm[2 * i] = cpu.xmm[4 * i + 2];
+      after.ymm[2 * i + 1] = cpu.xmm[4 * i + 3];
     }
     after.mxcsr = cpu.mxcsr;
     cpu.x87.storeFxImage(after.x87);

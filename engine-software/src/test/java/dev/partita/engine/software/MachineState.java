@@ -82,6 +82,10 @@ final class MachineState {
   /// XMM registers: bits 63:0 of register n at 2 n, bits 127:64 after it.
   final long[] xmm = new long[32];
 
+  /// The upper halves of the YMM registers: bits 191:128 of register n at 2 n, bits 255:192 after
+  /// it. A host without AVX leaves them as they are.
+  final long[] ymm = new long[32];
+
   int mxcsr = 0x1F80;
 
   /// The first bytes of an FXSAVE64 image: x87 state. Bytes 24 to 31 (MXCSR) do not count.
@@ -102,6 +106,7 @@ final class MachineState {
     System.arraycopy(general, 0, s.general, 0, 16);
     s.flags = flags;
     System.arraycopy(xmm, 0, s.xmm, 0, 32);
+    System.arraycopy(ymm, 0, s.ymm, 0, 32);
     s.mxcsr = mxcsr;
     System.arraycopy(x87, 0, s.x87, 0, X87_SIZE);
     System.arraycopy(memory, 0, s.memory, 0, MEMORY_SIZE);
@@ -118,6 +123,7 @@ final class MachineState {
     s.flags = random.nextInt() & Cpu.ARITHMETIC | 2;
     for (int i = 0; i < 32; i++) {
       s.xmm[i] = interesting(random);
+      s.ymm[i] = interesting(random);
     }
     for (int i = 0; i < MEMORY_SIZE; i += 8) {
       s.setMemory(i, interesting(random));
@@ -224,6 +230,10 @@ final class MachineState {
       text.append(
           "xmm%d=%016x_%016x%s".formatted(i, xmm[2 * i + 1], xmm[2 * i], i % 2 == 1 ? "\n" : " "));
     }
+    for (int i = 0; i < 16; i++) {
+      text.append(
+          "ymm%d=%016x_%016x%s".formatted(i, ymm[2 * i + 1], ymm[2 * i], i % 2 == 1 ? "\n" : " "));
+    }
     text.append("fcw=%04x fsw=%04x tags=%02x\n".formatted(controlWord(), statusWord(), tags()));
     for (int i = 0; i < 8; i++) {
       text.append(
@@ -238,6 +248,7 @@ final class MachineState {
         && Arrays.equals(general, s.general)
         && flags == s.flags
         && Arrays.equals(xmm, s.xmm)
+        && Arrays.equals(ymm, s.ymm)
         && mxcsr == s.mxcsr
         && Arrays.equals(x87, s.x87)
         && Arrays.equals(memory, s.memory);

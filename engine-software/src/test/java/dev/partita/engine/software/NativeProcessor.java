@@ -1,10 +1,15 @@
 package dev.partita.engine.software;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Assumptions;
 
@@ -25,6 +30,8 @@ import org.junit.jupiter.api.Assumptions;
 /// | 0x2000 | state before: FXSAVE image, general registers, flags |
 /// | 0x2400 | state after |
 /// | 0x2800 | the host's FXSAVE image and RSP |
+/// | 0x3000 | YMM registers before, all 256 bits; if the host has AVX |
+/// | 0x3400 | YMM registers after |
 /// | 0x100000 | {@link MachineState#memory} |
 final class NativeProcessor {
   /// Most bytes of code.
@@ -35,6 +42,8 @@ final class NativeProcessor {
   private static final long AFTER = 0x2400;
   private static final long HOST = 0x2800;
   private static final long HOST_RSP = HOST + 512;
+  private static final long YMM_BEFORE = 0x3000;
+  private static final long YMM_AFTER = 0x3400;
   private static final int GENERAL = 512;
   private static final int FLAGS = 640;
   private static final long REGION_SIZE = 0x20_0000;
@@ -44,6 +53,9 @@ final class NativeProcessor {
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x02 | 0x20 | 0x10_0000;
 
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+
+  /// The features of the host's processor, by Linux's names.
+  private static final Set<String> FEATURES = features();
 
   private static final @Nullable NativeProcessor INSTANCE;
   private static final String REASON;
@@ -112,6 +124,33 @@ final class NativeProcessor {
     Assumptions.assumeTrue(INSTANCE != null, () -> "no native differential tests: " + REASON);
   }
 
+  /// Skips the calling test where the host's processor does not have some features.
+  ///
+  /// @param features by Linux's names in /proc/cpuinfo
+  static void requireFeatures(String... features) {
+    require();
+    for (String feature : features) {
+      Assumptions.assumeTrue(
+          FEATURES.contains(feature), () -> "the host's processor has no " + feature);
+    }
+  }
+
+  static boolean has(String feature) {
+    return FEATURES.contains(feature);
+  }
+
+  private static Set<String> features() {
+    try (var lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+      return lines
+          .filter(line -> line.startsWith("flags"))
+          .findFirst()
+          .map(line -> Set.of(line.substring(line.indexOf(':') + 1).trim().split(" +")))
+          .orElse(Set.of());
+    } catch (IOException | UncheckedIOException e) {
+      return Set.of();
+    }
+  }
+
   /// Runs code from a state.
   ///
   /// @param code at {@link MachineState#CODE}, at most {@link #CODE_SIZE} bytes
@@ -148,6 +187,12 @@ final class NativeProcessor {
       region.set(LONG, BEFORE + 160 + 8 * i, state.xmm[i]);
     }
     for (int i = 0; i < 16; i++) {
+      region.set(LONG, YMM_BEFORE + 32 * i, state.xmm[2 * i]);
+      region.set(LONG, YMM_BEFORE + 32 * i + 8, state.xmm[2 * i + 1]);
+      region.set(LONG, YMM_BEFORE + 32 * i + 16, state.ymm[2 * i]);
+      region.set(LONG, YMM_BEFORE + 32 * i + 24, state.ymm[2 * i + 1]);
+    }
+    for (int i = 0; i < 16; i++) {
       region.set(LONG, BEFORE + GENERAL + 8 * i, state.general[i]);
     }
     region.set(LONG, BEFORE + FLAGS, state.flags & (Cpu.ARITHMETIC | Cpu.DF) | Cpu.IF | 2);
@@ -163,6 +208,11 @@ final class NativeProcessor {
     after.mxcsr = region.get(ValueLayout.JAVA_INT_UNALIGNED, AFTER + 24);
     for (int i = 0; i < 32; i++) {
       after.xmm[i] = region.get(LONG, AFTER + 160 + 8 * i);
+    }
+    for (int i = 0; i < 16; i++) {
+      boolean avx = FEATURES.contains("avx");
+      after.ymm[2 * i] = avx ? region.get(LONG, YMM_AFTER + 32 * i + 16) : state.ymm[2 * i];
+      after.ymm[2 * i + 1] = avx ? region.get(LONG, YMM_AFTER + 32 * i + 24) : state.ymm[2 * i + 1];
     }
     for (int i = 0; i < 16; i++) {
       after.general[i] = region.get(LONG, AFTER + GENERAL + 8 * i);
@@ -199,6 +249,17 @@ final class NativeProcessor {
       address(offset);
     }
 
+    /// VMOVUPS of all YMM registers: opcode 10 loads, 11 stores.
+    private void wideRegisters(int opcode, long offset) {
+      if (!FEATURES.contains("avx")) {
+        return;
+      }
+      for (int i = 0; i < 16; i++) {
+        bytes(0xC5, i < 8 ? 0xFC : 0x7C, opcode, (i & 7) << 3 | 4, 0x25);
+        address(offset + 32 * i);
+      }
+    }
+
     /// Writes it all.
     ///
     /// @return the epilogue's offset
@@ -208,6 +269,7 @@ final class NativeProcessor {
       image(0, HOST);
       move(0x89, Cpu.RSP, HOST_RSP);
       image(1, BEFORE);
+      wideRegisters(0x10, YMM_BEFORE);
       // push qword [flags]; popfq
       bytes(0xFF, 0x34, 0x25);
       address(BEFORE + FLAGS);
@@ -228,6 +290,11 @@ final class NativeProcessor {
       bytes(0x9C, 0x8F, 0x04, 0x25);
       address(AFTER + FLAGS);
       image(0, AFTER);
+      wideRegisters(0x11, YMM_AFTER);
+      if (FEATURES.contains("avx")) {
+        // vzeroupper
+        bytes(0xC5, 0xF8, 0x77);
+      }
       image(1, HOST);
       // popfq; pop r15 to r12, rbp, rbx; ret
       bytes(0x9D, 0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3);

@@ -7,6 +7,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The images of x87 and SSE state in memory, against the host's processor.
 class StateImageDifferentialTest {
@@ -19,6 +20,9 @@ class StateImageDifferentialTest {
   void needsTheHost() {
     NativeProcessor.require();
   }
+
+  /// Sets of components: x87, SSE, and AVX if the host has it.
+  private static final int COMPONENTS = NativeProcessor.has("avx") ? 8 : 4;
 
   /// An instruction with an absolute memory operand at the image.
   private static byte[] code(String before, int extension) {
@@ -109,7 +113,7 @@ class StateImageDifferentialTest {
     for (int i = 0; i < RUNS; i++) {
       var state = X87States.random(random, true);
       state.mxcsr = random.nextInt() & 0xFFFF;
-      state.general[Cpu.RAX] = random.nextInt(4);
+      state.general[Cpu.RAX] = random.nextInt(COMPONENTS);
       state.general[Cpu.RDX] = 0;
       compare(code(opcode, extension), state);
     }
@@ -125,12 +129,12 @@ class StateImageDifferentialTest {
       for (int j = 0; j < 64; j += 8) {
         state.setMemory(IMAGE + 512 + j, 0);
       }
-      int present = random.nextInt(4);
+      int present = random.nextInt(COMPONENTS);
       state.setMemory(IMAGE + 512, present);
       if (compacted) {
-        state.setMemory(IMAGE + 520, 1L << 63 | present | random.nextInt(4));
+        state.setMemory(IMAGE + 520, 1L << 63 | present | random.nextInt(COMPONENTS));
       }
-      state.general[Cpu.RAX] = random.nextInt(4);
+      state.general[Cpu.RAX] = random.nextInt(COMPONENTS);
       state.general[Cpu.RDX] = 0;
       compare(code(opcode, extension), state);
     }
@@ -157,5 +161,50 @@ class StateImageDifferentialTest {
     assertThat(after.memory(IMAGE + 512)).isZero();
     assertThat(after.memory(IMAGE)).isEqualTo(0x5555_5555_5555_5555L);
     Differential.compare(both, state, Differential.ALL_FLAGS);
+  }
+
+  /// XGETBV of XINUSE after state became initial in several ways.
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        // VZEROUPPER
+        "C5F877",
+        // VZEROALL
+        "C5FC77",
+        // VZEROALL, then VPCMPEQB xmm0, xmm0, xmm0
+        "C5FC77 C5F974C0",
+        // VZEROALL, then VPCMPEQB ymm9, ymm9, ymm9
+        "C5FC77 C4413574C9"
+      })
+  void componentsInUseAgree(String code) {
+    NativeProcessor.requireFeatures("avx2", "xgetbv1");
+    var random = new Random(6);
+    for (int mxcsr : new int[] {0x1F80, 0x1F81, 0x9FC0}) {
+      var state = X87States.random(random, true);
+      state.mxcsr = mxcsr;
+      // mov ecx, 1; xgetbv; and eax, 7; xor edx, edx
+      var bytes = InstructionForms.parse(code + "B901000000 0F01D0 83E007 31D2");
+      Differential.compare(bytes, state, 0);
+    }
+  }
+
+  /// The same seen by the instructions that save only what is in use.
+  @ParameterizedTest
+  @CsvSource({"C5F877, 0F AE, 6", "C5FC77, 0F AE, 6", "C5F877, 0F C7, 4", "C5FC77, 0F C7, 4"})
+  void initialComponentsAreNotSaved(String before, String opcode, int extension) {
+    NativeProcessor.requireFeatures("avx2", "xsavec");
+    var random = new Random(7);
+    for (int mask = 0; mask < 8; mask++) {
+      var state = X87States.random(random, true);
+      state.general[Cpu.RAX] = mask;
+      state.general[Cpu.RDX] = 0;
+      state.mxcsr = (mask & 1) != 0 ? 0x1F80 : 0x1FA0;
+      var first = InstructionForms.parse(before);
+      var save = code(opcode, extension);
+      var both = java.util.Arrays.copyOf(first, first.length + save.length);
+      System.arraycopy(save, 0, both, first.length, save.length);
+      compare(both, state);
+    }
   }
 }

@@ -72,7 +72,7 @@ public final class DebianGuest {
     HostRelease release = HostRelease.read(Path.of("/etc/os-release"));
     Path directory = cacheRoot.toAbsolutePath().resolve(release.id()).resolve(release.codename());
     PackageSource source =
-        new AptSource(new HostCommands(), directory.resolve("apt"), isSuperuser());
+        new AptSource(new HostCommands(), directory.resolve("apt"), Host.isSuperuser());
     return new DebianGuest(cacheRoot.toAbsolutePath(), release, source, Manifest.currentRecipe());
   }
 
@@ -331,13 +331,5 @@ public final class DebianGuest {
       }
     }
     Files.deleteIfExists(root);
-  }
-
-  private static boolean isSuperuser() {
-    try {
-      return Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0);
-    } catch (IOException | UnsupportedOperationException | IllegalArgumentException e) {
-      return false;
-    }
   }
 }

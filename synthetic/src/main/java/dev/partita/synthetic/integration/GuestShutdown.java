@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.util.UUID;
 
 /// The shutdown service: asks the guest to power off or to reboot in good order.
-public final class GuestShutdown extends IntegrationService {
+public final class GuestShutdown extends RequestingService {
   private static final UUID INTERFACE = UUID.fromString("0e0b6031-5213-4934-818b-38d90ced39db");
   private static final UUID INSTANCE = UUID.fromString("b6650ff7-33bc-4840-8048-e0676786f393");
 
@@ -38,23 +38,21 @@ public final class GuestShutdown extends IntegrationService {
     REBOOT
   }
 
-  /// Asks the guest. Any thread; returns at once. The guest's power shows whether it does it.
+  /// Asks the guest, and waits until it says whether it will. Its power shows when it has done it.
+  /// On any thread but a channel's.
   ///
   /// @param force whether the guest is to end programs that do not want to end
-  /// @return false if the guest cannot be asked: its driver is not there
-  public synchronized boolean ask(Kind kind, boolean force) {
+  /// @throws GuestRefusalException if it will not, does not answer, or its driver is not there
+  public void request(Kind kind, boolean force) throws GuestRefusalException, InterruptedException {
     int flags = (kind == Kind.REBOOT ? FLAG_REBOOT : 0) | (force ? FLAG_FORCE : 0);
-    return request(
+    exchange(
+        flags,
         ByteBuffer.allocate(BODY_SIZE)
             .order(ByteOrder.LITTLE_ENDIAN)
             .putInt(REASON_PLANNED)
             .putInt(0)
             .putInt(flags)
-            .array());
-  }
-
-  /// Whether the guest can be asked. Any thread.
-  public synchronized boolean isAvailable() {
-    return agreedVersion() != 0;
+            .array(),
+        LIMIT_NANOS);
   }
 }

@@ -20,8 +20,11 @@ record IntegrationMessage(
   // ICMSGTYPE.
   static final int NEGOTIATE = 0;
   static final int HEARTBEAT = 1;
+  static final int KEY_VALUE_EXCHANGE = 2;
   static final int SHUTDOWN = 3;
   static final int TIME_SYNCHRONIZATION = 4;
+  static final int VOLUME_SHADOW_COPY = 5;
+  static final int FILE_COPY = 7;
 
   // ICMSGHDRFLAG.
   static final int TRANSACTION = 1;

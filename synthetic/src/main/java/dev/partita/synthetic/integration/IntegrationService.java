@@ -1,6 +1,7 @@
 package dev.partita.synthetic.integration;
 
 import dev.partita.hypervisor.TimeSource;
+import dev.partita.synthetic.internal.Line;
 import dev.partita.vmbus.Channel;
 import dev.partita.vmbus.ChannelHandler;
 import dev.partita.vmbus.Offer;
@@ -14,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// What all integration services have in common: one channel, and at its beginning an agreement on
 /// versions. The host tells which it has, and the guest chooses.
 ///
-/// State is guarded by the object's monitor; {@link #ready}, {@link #received} and {@link #tick}
-/// are called with it held.
+/// State is guarded by the object's monitor; {@link #ready}, {@link #received}, {@link #tick} and
+/// the like are called with it held.
 abstract class IntegrationService implements VmbusDevice {
   private static final System.Logger LOG = System.getLogger(IntegrationService.class.getName());
 
@@ -24,11 +25,14 @@ abstract class IntegrationService implements VmbusDevice {
 
   private static final int NEGOTIATION_HEADER_SIZE = 8;
 
+  /// No transaction's number.
+  static final int NOT_SENT = -1;
+
   private final Offer offer;
   private final int type;
   private final int[] versions;
   private final TimeSource.Timer timer;
-  private @Nullable Channel channel;
+  private @Nullable Line line;
   private int framework;
   private int version;
   private int nextTransaction;
@@ -54,10 +58,14 @@ abstract class IntegrationService implements VmbusDevice {
   }
 
   @Override
-  public final ChannelHandler open(Channel opened) {
+  public final ChannelHandler open(Channel channel) {
+    return open(Line.of(channel));
+  }
+
+  final ChannelHandler open(Line opened) {
     var handler = new Handler(opened);
     synchronized (this) {
-      channel = opened;
+      line = opened;
       if (opened.restored() && version != 0) {
         resumed();
       } else {
@@ -112,32 +120,56 @@ abstract class IntegrationService implements VmbusDevice {
     return false;
   }
 
-  private boolean send(int messageType, int frame, int message, byte[] body) {
-    var current = channel;
+  /// @return the transaction's number, or {@link #NOT_SENT}
+  private int send(int messageType, int frame, int message, byte[] body) {
+    var current = line;
     if (current == null) {
-      return false;
+      return NOT_SENT;
     }
     int transaction = nextTransaction;
+    boolean sent;
+    try {
+      sent =
+          current.send(
+              transaction,
+              new IntegrationMessage(
+                      frame,
+                      messageType,
+                      message,
+                      0,
+                      transaction,
+                      IntegrationMessage.TRANSACTION | IntegrationMessage.REQUEST,
+                      body)
+                  .bytes());
+    } catch (IllegalArgumentException e) {
+      // The driver chose its ring's size.
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the guest's driver of integration service {0} cannot be asked: {1}",
+          type,
+          e.getMessage());
+      return NOT_SENT;
+    }
+    if (!sent) {
+      return NOT_SENT;
+    }
     nextTransaction = nextTransaction + 1 & 0xFF;
-    return current.send(
-        false,
-        transaction,
-        new IntegrationMessage(
-                frame,
-                messageType,
-                message,
-                0,
-                transaction,
-                IntegrationMessage.TRANSACTION | IntegrationMessage.REQUEST,
-                body)
-            .bytes());
+    return transaction;
   }
 
   /// Sends a request of the service.
   ///
   /// @return false if the driver is not ready, or does not read what came before
   final boolean request(byte[] body) {
-    return version != 0 && send(type, framework, version, body);
+    return transact(body) != NOT_SENT;
+  }
+
+  /// Sends a request of the service.
+  ///
+  /// @return the transaction's number, 0 to 255, which the answer has too; or {@link #NOT_SENT} if
+  ///     the driver is not ready, or does not read what came before
+  final int transact(byte[] body) {
+    return version == 0 ? NOT_SENT : send(type, framework, version, body);
   }
 
   /// The version agreed on, or 0.
@@ -153,15 +185,15 @@ abstract class IntegrationService implements VmbusDevice {
   }
 
   private void timerFired() {
-    Channel current;
+    Line current;
     synchronized (this) {
-      current = channel;
+      current = line;
     }
     if (current != null) {
       current.execute(
           () -> {
             synchronized (this) {
-              if (channel == current && version != 0) {
+              if (line == current && version != 0) {
                 tick();
               }
             }
@@ -186,13 +218,19 @@ abstract class IntegrationService implements VmbusDevice {
   /// The guest has answered a request.
   void received(IntegrationMessage answer) {}
 
+  /// There may be room again for a request that was not sent.
+  void roomAvailable() {}
+
+  /// The bus goes on after a pause.
+  void wokeUp() {}
+
   /// The channel is closed.
   void ended() {}
 
   private final class Handler implements ChannelHandler {
-    private final Channel own;
+    private final Line own;
 
-    Handler(Channel own) {
+    Handler(Line own) {
       this.own = own;
     }
 
@@ -213,11 +251,33 @@ abstract class IntegrationService implements VmbusDevice {
     }
 
     @Override
+    public void roomAvailable() {
+      synchronized (IntegrationService.this) {
+        if (line == own && version != 0) {
+          IntegrationService.this.roomAvailable();
+        }
+      }
+    }
+
+    @Override
+    public void rest() {
+      // Runs when the bus goes on.
+      own.execute(
+          () -> {
+            synchronized (IntegrationService.this) {
+              if (line == own && version != 0) {
+                wokeUp();
+              }
+            }
+          });
+    }
+
+    @Override
     public void closed() {
       synchronized (IntegrationService.this) {
-        if (channel == own) {
+        if (line == own) {
           timer.cancel();
-          channel = null;
+          line = null;
           framework = 0;
           version = 0;
           ended();

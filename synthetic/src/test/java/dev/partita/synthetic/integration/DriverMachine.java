@@ -165,6 +165,12 @@ final class DriverMachine implements Partition {
     send(answer.array());
   }
 
+  /// Answers a request, as a driver does: with the request's own bytes.
+  void answer(ByteBuffer request, int status) {
+    var answer = ByteBuffer.wrap(request.array().clone()).order(ByteOrder.LITTLE_ENDIAN);
+    send(answer.putInt(20, status).put(25, (byte) 5).array());
+  }
+
   @Override
   public PartitionConfiguration configuration() {
     return configuration;

@@ -1,10 +1,14 @@
 package dev.partita.synthetic.integration;
 
+import static dev.partita.synthetic.integration.Asking.refusal;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.partita.hypervisor.ManualTimeSource;
+import dev.partita.hypervisor.TimeSource;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Random;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -47,23 +51,41 @@ class IntegrationServicesTest {
     assertThat(message.getInt(56)).as("3.2").isEqualTo(2 << 16 | 3);
   }
 
+  private static Future<Void> request(
+      GuestShutdown shutdown, GuestShutdown.Kind kind, boolean force) {
+    return Asking.inBackground(
+        () -> {
+          shutdown.request(kind, force);
+          return null;
+        });
+  }
+
   @Test
   void guestIsAskedToPowerOffWithTheWholeStructure() throws Exception {
     var shutdown = new GuestShutdown(driver.time);
-    assertThat(shutdown.ask(GuestShutdown.Kind.POWER_OFF, false)).as("no driver").isFalse();
+    assertThat(refusal(request(shutdown, GuestShutdown.Kind.POWER_OFF, false)))
+        .as("no driver")
+        .isEqualTo(GuestRefusalException.NOT_CONNECTED);
     driver.open(shutdown);
-    assertThat(shutdown.ask(GuestShutdown.Kind.POWER_OFF, false)).as("no version").isFalse();
+    assertThat(refusal(request(shutdown, GuestShutdown.Kind.POWER_OFF, false)))
+        .as("no version")
+        .isEqualTo(GuestRefusalException.NOT_CONNECTED);
     driver.negotiate(3, 2);
     awaitThat(shutdown::isAvailable);
-    assertThat(shutdown.ask(GuestShutdown.Kind.POWER_OFF, false)).isTrue();
+    var asked = request(shutdown, GuestShutdown.Kind.POWER_OFF, false);
     var message = receive();
     assertThat(message.capacity()).isEqualTo((28 + 2060 + 7) & ~7);
     assertThat(message.getInt(8)).as("framework 3.0").isEqualTo(3);
     assertThat(message.getShort(12)).as("type").isEqualTo((short) 3);
     assertThat(message.getInt(14)).as("version 3.2").isEqualTo(2 << 16 | 3);
     assertThat(message.getInt(36)).as("flags").isZero();
-    assertThat(shutdown.ask(GuestShutdown.Kind.REBOOT, true)).isTrue();
-    assertThat(receive().getInt(36)).as("flags").isEqualTo(3);
+    driver.answer(message, 0);
+    asked.get();
+    asked = request(shutdown, GuestShutdown.Kind.REBOOT, true);
+    message = receive();
+    assertThat(message.getInt(36)).as("flags").isEqualTo(3);
+    driver.answer(message, GuestRefusalException.MACHINE_LOCKED);
+    assertThat(refusal(asked)).isEqualTo(GuestRefusalException.MACHINE_LOCKED);
     driver.closeChannel();
     assertThat(shutdown.isAvailable()).isFalse();
   }
@@ -111,6 +133,51 @@ class IntegrationServicesTest {
     var second = receive();
     assertThat(second.getLong(28)).isEqualTo(133_444_736_050_000_000L);
     assertThat(second.get(44)).as("sample").isEqualTo((byte) 2);
+  }
+
+  /// A host whose clock can be set.
+  private static final class SteppedTime implements TimeSource {
+    final ManualTimeSource base = new ManualTimeSource(1_700_000_000_000_000_000L);
+    long step;
+
+    @Override
+    public long nanoTime() {
+      return base.nanoTime();
+    }
+
+    @Override
+    public long wallClockNanos() {
+      return base.wallClockNanos() + step;
+    }
+
+    @Override
+    public Timer timer(Runnable action) {
+      return base.timer(action);
+    }
+
+    @Override
+    public void close() {
+      base.close();
+    }
+  }
+
+  @Test
+  void clockIsSetAgainAfterAPauseAndWhenTheHostsClockWas() throws Exception {
+    var time = new SteppedTime();
+    var guest = TestDriver.ready(new TimeSynchronization(time, () -> 4711), 4, 0);
+    assertThat(guest.take().get(44)).as("set").isEqualTo((byte) 1);
+    time.base.advance(5_000_000_000L);
+    assertThat(guest.take().get(44)).as("sample").isEqualTo((byte) 2);
+    guest.handler.rest();
+    assertThat(guest.take().get(44)).as("set after a pause").isEqualTo((byte) 1);
+    time.step = 3600_000_000_000L;
+    time.base.advance(5_000_000_000L);
+    var set = guest.take();
+    assertThat(set.get(44)).as("set after the host slept").isEqualTo((byte) 1);
+    assertThat(set.getLong(28)).isEqualTo(133_444_736_000_000_000L + 36_100_000_000L);
+    time.step += 900_000_000L;
+    time.base.advance(5_000_000_000L);
+    assertThat(guest.take().get(44)).as("sample").isEqualTo((byte) 2);
   }
 
   @Test

@@ -1,0 +1,3 @@
+/// What the synthetic devices share.
+@org.jspecify.annotations.NullMarked
+package dev.partita.synthetic.internal;

@@ -1,0 +1,2 @@
+/// The synthetic SCSI controller with its disks and DVD drives.
+package dev.partita.synthetic.storage;
