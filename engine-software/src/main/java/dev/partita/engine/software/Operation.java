@@ -83,6 +83,13 @@ abstract class Operation {
     return FlagUse.ANY;
   }
 
+  /// The general registers it reads, as bits by their number in {@link Cpu#r}, if it changes none
+  /// of them, leaves the flags alone, and faults before it changes anything: then it can be
+  /// called with all else in locals. -1 if that is not so.
+  int readsOnly() {
+    return -1;
+  }
+
   /// Emits bytecode that does what {@link #execute} does. Operations that have no code of their own
   /// are called.
   ///

@@ -9,11 +9,13 @@ import static java.lang.constant.ConstantDescs.CLASS_INIT_NAME;
 import static java.lang.constant.ConstantDescs.INIT_NAME;
 
 import java.lang.classfile.Attributes;
+import java.lang.classfile.ClassBuilder;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.lang.invoke.MethodHandles;
+import org.jspecify.annotations.Nullable;
 
 /// Turns a {@link RegionShape} into a {@link Region}: generates a hidden class and loads it. Hidden
 /// classes are unloaded when nothing refers to their region any more.
@@ -39,6 +41,15 @@ final class RegionCompiler {
   /// @param optimized whether it is worth the JVM's optimizing compiler: the class's name tells the
   ///     JVM (jvm.options)
   static Generated generate(RegionShape shape, boolean optimized) {
+    var generated = generate(shape, optimized, null);
+    // Calls save and load all registers of the region: known only when all of it was emitted.
+    return generated.emitter.called.isEmpty()
+        ? generated
+        : generate(shape, optimized, generated.emitter);
+  }
+
+  private static Generated generate(
+      RegionShape shape, boolean optimized, @Nullable RegionEmitter first) {
     var name = optimized ? "OptimizedRegion" : "TranslatedRegion";
     var self = ClassDesc.of(RegionCode.class.getPackageName(), name);
     var holder = new RegionEmitter[1];
@@ -61,35 +72,36 @@ final class RegionCompiler {
                       RegionEmitter.runType(),
                       ClassFile.ACC_FINAL,
                       code -> {
-                        var emitter = new RegionEmitter(code, shape, self);
+                        var emitter = new RegionEmitter(code, shape, self, first);
                         emitter.emitRegion();
                         holder[0] = emitter;
                       });
                   if (!holder[0].called.isEmpty()) {
-                    type.withField(
-                        "OPERATIONS", OPERATIONS, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
-                    type.withMethodBody(
-                        CLASS_INIT_NAME,
-                        MethodTypeDesc.of(CD_void),
-                        ClassFile.ACC_STATIC,
-                        code ->
-                            code.invokestatic(
-                                    desc(MethodHandles.class),
-                                    "lookup",
-                                    MethodTypeDesc.of(CD_MethodHandles_Lookup))
-                                .ldc("_")
-                                .loadConstant(OPERATIONS)
-                                .invokestatic(
-                                    desc(MethodHandles.class),
-                                    "classData",
-                                    MethodTypeDesc.of(
-                                        CD_Object, CD_MethodHandles_Lookup, CD_String, CD_Class))
-                                .checkcast(OPERATIONS)
-                                .putstatic(self, "OPERATIONS", OPERATIONS)
-                                .return_());
+                    withOperations(type, self);
                   }
                 });
     return new Generated(bytes, holder[0], codeSize(bytes));
+  }
+
+  /// The field with the operations that are called.
+  private static void withOperations(ClassBuilder type, ClassDesc self) {
+    type.withField("OPERATIONS", OPERATIONS, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+    type.withMethodBody(
+        CLASS_INIT_NAME,
+        MethodTypeDesc.of(CD_void),
+        ClassFile.ACC_STATIC,
+        code ->
+            code.invokestatic(
+                    desc(MethodHandles.class), "lookup", MethodTypeDesc.of(CD_MethodHandles_Lookup))
+                .ldc("_")
+                .loadConstant(OPERATIONS)
+                .invokestatic(
+                    desc(MethodHandles.class),
+                    "classData",
+                    MethodTypeDesc.of(CD_Object, CD_MethodHandles_Lookup, CD_String, CD_Class))
+                .checkcast(OPERATIONS)
+                .putstatic(self, "OPERATIONS", OPERATIONS)
+                .return_());
   }
 
   private static int codeSize(byte[] bytes) {
@@ -101,8 +113,13 @@ final class RegionCompiler {
   }
 
   /// Translates a region.
-  static Region compile(RegionShape shape, boolean optimized) {
+  static Region compile(RegionShape whole, boolean optimized) {
+    var shape = whole;
     var generated = generate(shape, optimized);
+    while (generated.codeSize > MAX_CODE && shape.nodes.size() > 1) {
+      shape = shape.smaller();
+      generated = generate(shape, optimized);
+    }
     var emitter = generated.emitter;
     RegionCode code;
     try {

@@ -86,6 +86,8 @@ final class RegionEmitter {
 
   final List<Long> siteRip = new ArrayList<>();
   final List<Integer> siteNotExecuted = new ArrayList<>();
+  private final int knownUsed;
+  private final int knownWritten;
   private int used;
   private int written;
   /// Leaves with registers and flags in locals.
@@ -108,8 +110,12 @@ final class RegionEmitter {
   /// Operations emitted inline, for statistics.
   int inline;
 
-  RegionEmitter(CodeBuilder b, RegionShape shape, ClassDesc self) {
+  /// @param first the emission of the same region before, whose registers are known; or null: then
+  ///     the code is only right if it calls nothing
+  RegionEmitter(CodeBuilder b, RegionShape shape, ClassDesc self, @Nullable RegionEmitter first) {
     this.b = b;
+    this.knownUsed = first == null ? 0 : first.used;
+    this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;
     this.self = self;
     shape.nodes.forEach(each -> each.order = -1);
@@ -187,7 +193,7 @@ final class RegionEmitter {
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
     b.iconst_0().istore(SITE);
-    loadRegisters();
+    loadRegisters(used);
     b.iload(LEFT).ifge(labels[0]);
     // Resolve everything; no effect.
     storeFlags();
@@ -226,7 +232,7 @@ final class RegionEmitter {
   private void emitStubs() {
     stubs.forEach(Runnable::run);
     b.labelBinding(exit);
-    writeBack();
+    writeBack(written);
     b.labelBinding(exitStored);
     b.aload(C).iload(SITE).putfield(CPU, "regionSite", CD_int);
     b.aload(C).iload(LEFT).putfield(CPU, "regionBudget", CD_int);
@@ -238,9 +244,9 @@ final class RegionEmitter {
     b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).ifnonnull(leave);
   }
 
-  private void writeBack() {
+  private void writeBack(int which) {
     for (int i = 0; i < 16; i++) {
-      if ((written & 1 << i) != 0) {
+      if ((which & 1 << i) != 0) {
         memory.storeElement(R, i, LONG + 2 * i);
       }
     }
@@ -252,9 +258,9 @@ final class RegionEmitter {
     b.aload(C).lload(FLAG_CARRY).putfield(CPU, "flagCarry", CD_long);
   }
 
-  private void loadRegisters() {
+  private void loadRegisters(int which) {
     for (int i = 0; i < 16; i++) {
-      if ((used & 1 << i) != 0) {
+      if ((which & 1 << i) != 0) {
         memory.loadElement(R, i);
         b.lstore(LONG + 2 * i);
       }
@@ -667,36 +673,63 @@ final class RegionEmitter {
   private void emitCall(Operation operation) {
     int number = called.size();
     called.add(operation);
-    // SITE and RIP_BASE are set here: the stubs of calls have no state of their own.
+    int reads = operation.readsOnly();
+    if (reads >= 0) {
+      emitIsolatedCall(number, reads);
+      return;
+    }
     int here = siteHere();
     settle();
-    var stub = b.newLabel();
-    var done = b.newLabel();
-    long start = node.offset;
-    b.goto_(stub);
-    b.labelBinding(done);
-    stubs.add(
-        () -> {
-          b.labelBinding(stub);
-          writeBack();
-          b.aload(R).bipush(Cpu.RIP_BASE).lload(BASE);
-          addConstant(start);
-          b.lastore();
-          b.loadConstant(here).istore(SITE);
-          b.getstatic(self, "OPERATIONS", OPERATION.arrayType()).loadConstant(number).aaload();
-          b.aload(C);
-          invoke(SUPPORT, "execute", CD_void, OPERATION, CPU);
-          checkThrown(exitStored);
-          loadRegisters();
-          b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
-          b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
-          b.aload(C).getfield(CPU, "readTlb", LONGS).astore(READ_TLB);
-          b.aload(C).getfield(CPU, "writeTlb", LONGS).astore(WRITE_TLB);
-          b.goto_(done);
-        });
+    writeBack(knownWritten);
+    storeRipBase();
+    b.loadConstant(here).istore(SITE);
+    execute(number);
+    checkThrown(exitStored);
+    loadRegisters(knownUsed);
+    b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
+    b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
+    b.aload(C).getfield(CPU, "readTlb", LONGS).astore(READ_TLB);
+    b.aload(C).getfield(CPU, "writeTlb", LONGS).astore(WRITE_TLB);
     if (operation.flow() == Operation.Flow.BRANCH) {
       afterBranch(operation);
     }
+  }
+
+  /// Calls an operation that reads some registers and changes none.
+  private void emitIsolatedCall(int number, int reads) {
+    for (int i = 0; i < 16; i++) {
+      if ((reads & 1 << i) != 0) {
+        getLong(i);
+        b.lstore(VALUE);
+        memory.storeElement(R, i, VALUE);
+      }
+    }
+    if ((reads & 1 << Cpu.RIP_BASE) != 0) {
+      storeRipBase();
+    }
+    execute(number);
+    var thrown = b.newLabel();
+    checkThrown(thrown);
+    int here = siteHere();
+    var state = state();
+    stubs.add(
+        () -> {
+          b.labelBinding(thrown);
+          settle(state);
+          b.loadConstant(here).istore(SITE).goto_(exit);
+        });
+  }
+
+  private void storeRipBase() {
+    getLong(Cpu.RIP_BASE);
+    b.lstore(VALUE);
+    memory.storeElement(R, Cpu.RIP_BASE, VALUE);
+  }
+
+  private void execute(int number) {
+    b.getstatic(self, "OPERATIONS", OPERATION.arrayType()).loadConstant(number).aaload();
+    b.aload(C);
+    invoke(SUPPORT, "execute", CD_void, OPERATION, CPU);
   }
 
   /// The operation has set RIP.

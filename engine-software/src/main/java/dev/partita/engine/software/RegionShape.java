@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Which blocks make a region, and how control goes between them. Found on the processor's own
@@ -86,6 +87,33 @@ final class RegionShape {
     shape.nodes.addAll(nodes);
     shape.countPredecessors();
     return shape;
+  }
+
+  /// A part of it, from the same entry: about half the nodes, those found first.
+  RegionShape smaller() {
+    int kept = nodes.size() / 2;
+    var copies = new HashMap<Node, Node>();
+    for (var node : nodes.subList(0, kept)) {
+      copies.put(node, new Node(node.block, node.offset));
+    }
+    var shape = new RegionShape(mode, pageDistance, pageOffset);
+    for (var node : nodes.subList(0, kept)) {
+      var copy = copies.get(node);
+      if (copy != null) {
+        copy.taken = copies.get(node.taken);
+        copy.next = copies.get(node.next);
+        node.targets.stream().map(copies::get).filter(Objects::nonNull).forEach(copy.targets::add);
+        shape.nodes.add(copy);
+      }
+    }
+    shape.countPredecessors();
+    return shape;
+  }
+
+  private RegionShape(int mode, int[] pageDistance, long[] pageOffset) {
+    this.mode = mode;
+    this.pageDistance = pageDistance;
+    this.pageOffset = pageOffset;
   }
 
   private void countPredecessors() {
