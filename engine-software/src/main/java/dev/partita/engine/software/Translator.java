@@ -27,12 +27,11 @@ final class Translator implements AutoCloseable {
   /// Requests waiting; more are dropped (hot code asks again).
   private static final int MAX_WAITING = 512;
 
-  private final LinkedBlockingQueue<RegionShape> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+  private final Worker quick = new Worker("translator", false);
+  private final Worker optimizing = new Worker("optimizer", true);
   private final ArrayDeque<Region> regions = new ArrayDeque<>();
   private final SoftwarePartition partition;
-  private volatile @Nullable Thread thread;
   private volatile boolean closed;
-  private @Nullable Cpu spare;
 
   // For statistics.
   final AtomicLong made = new AtomicLong();
@@ -59,47 +58,92 @@ final class Translator implements AutoCloseable {
   /// Asks for a region; on a processor's thread.
   void request(RegionShape shape) {
     if (TIER == Tier.TRANSLATOR) {
-      synchronized (this) {
-        translate(shape);
+      synchronized (quick) {
+        quick.translate(shape);
       }
-    } else if (waiting.offer(shape) && thread == null) {
-      start();
+    } else {
+      quick.offer(shape);
     }
   }
 
-  private synchronized void start() {
-    if (thread == null && !closed) {
-      thread =
-          Thread.ofPlatform()
-              .name("translator")
-              .daemon()
-              .priority(Thread.MIN_PRIORITY)
-              .start(this::work);
+  /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
+  void optimize(Region region) {
+    if (region.valid && !region.optimized && TIER == Tier.MIXED) {
+      optimizing.offer(region.shape);
     }
   }
 
-  private void work() {
-    try {
-      while (!closed) {
-        var shape = waiting.take();
-        synchronized (this) {
-          translate(shape);
+  /// A thread that makes regions, one after the other; started when there is something to do. The
+  /// JVM's compilers do their part while it waits (jvm.options), so that a region is compiled
+  /// before a processor runs it.
+  private final class Worker implements Runnable {
+    private final LinkedBlockingQueue<RegionShape> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+    private final String name;
+    private final boolean optimized;
+    private @Nullable Thread thread;
+    private @Nullable Cpu spare;
+
+    Worker(String name, boolean optimized) {
+      this.name = name;
+      this.optimized = optimized;
+    }
+
+    void offer(RegionShape shape) {
+      if (waiting.offer(shape)) {
+        start();
+      }
+    }
+
+    private synchronized void start() {
+      if (thread == null && !closed) {
+        thread = Thread.ofPlatform().name(name).daemon().priority(Thread.MIN_PRIORITY).start(this);
+      }
+    }
+
+    synchronized void stop() {
+      if (thread != null) {
+        thread.interrupt();
+      }
+      waiting.clear();
+    }
+
+    @Override
+    public void run() {
+      try {
+        while (!closed) {
+          translate(waiting.take());
         }
+      } catch (InterruptedException e) {
+        // Closed.
+        Thread.currentThread().interrupt();
       }
-    } catch (InterruptedException e) {
-      // Closed.
-      Thread.currentThread().interrupt();
+    }
+
+    private void translate(RegionShape shape) {
+      var entry = shape.entry().block;
+      var old = entry.region;
+      if (closed || !entry.valid || optimized != (old != null)) {
+        return;
+      }
+      if (old != null && old.shape != shape) {
+        return;
+      }
+      Translator.this.translate(shape, optimized, spareCpu());
+    }
+
+    /// A processor for the calls that run nothing.
+    private Cpu spareCpu() {
+      var c = spare;
+      if (c == null) {
+        var processor = partition.softwareProcessors().getFirst();
+        c = new Cpu(processor, partition, processor.cpu().apic);
+        spare = c;
+      }
+      return c;
     }
   }
 
-  private void translate(RegionShape shape) {
-    var entry = shape.entry().block;
-    var old = entry.region;
-    // A second request for the same entry comes from a region that ran much.
-    boolean optimized = old != null;
-    if (closed || !entry.valid || (old != null && (old.optimized || old.shape != shape))) {
-      return;
-    }
+  private void translate(RegionShape shape, boolean optimized, Cpu spare) {
     long start = System.nanoTime();
     Region region;
     try {
@@ -112,7 +156,10 @@ final class Translator implements AutoCloseable {
       return;
     }
     long generated = System.nanoTime();
-    prepare(region);
+    // Resolves all that the code refers to, and makes the JVM compile it.
+    for (int i = 0; i < WARM_UP; i++) {
+      region.code.run(spare, 0, -1);
+    }
     nanosGenerating.addAndGet(generated - start);
     nanosCompiling.addAndGet(System.nanoTime() - generated);
     made.incrementAndGet();
@@ -125,31 +172,11 @@ final class Translator implements AutoCloseable {
     install(region);
   }
 
-  /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
-  void optimize(Region region) {
-    if (region.valid && !region.optimized && TIER == Tier.MIXED) {
-      waiting.offer(region.shape);
-    }
-  }
-
-  /// Resolves all that the code refers to, and calls it as often as makes the JVM compile it.
-  private void prepare(Region region) {
-    var c = spare;
-    if (c == null) {
-      var processor = partition.softwareProcessors().getFirst();
-      c = new Cpu(processor, partition, processor.cpu().apic);
-      spare = c;
-    }
-    for (int i = 0; i < WARM_UP; i++) {
-      region.code.run(c, 0, -1);
-    }
-  }
-
-  /// HotSpot compiles a method at its 200th call (Tier3InvocationThreshold); it looks at every
-  /// 128th for one not compiled yet (Tier0InvokeNotifyFreqLog).
+  /// Calls that make the JVM compile a region before any processor runs it, by the thresholds that
+  /// jvm.options sets for regions.
   private static final int WARM_UP = TIER == Tier.MIXED ? 260 : 1;
 
-  private void install(Region region) {
+  private synchronized void install(Region region) {
     for (var block : region.blocks) {
       if (!block.joined(region)) {
         region.invalidate();
@@ -187,14 +214,8 @@ final class Translator implements AutoCloseable {
 
   @Override
   public void close() {
-    Thread worker;
-    synchronized (this) {
-      closed = true;
-      worker = thread;
-    }
-    if (worker != null) {
-      worker.interrupt();
-    }
-    waiting.clear();
+    closed = true;
+    quick.stop();
+    optimizing.stop();
   }
 }
