@@ -91,4 +91,30 @@ class GuestMemoryTest {
     assertThatThrownBy(() -> new GuestMemory(MIB + 1)).isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> new GuestMemory(4096)).isInstanceOf(IllegalArgumentException.class);
   }
+
+  /// What a source marks before the pages are taken is in the answer; what it marks when it hears
+  /// that they have been taken, in the next.
+  @Test
+  void sourcesBringTheirPagesBeforeAndLookAnewAfterwards() {
+    try (var memory = new GuestMemory(1 << 20)) {
+      memory.setTracking(true);
+      memory.addDirtySource(
+          new GuestMemory.DirtySource() {
+            @Override
+            public void trackingChanged(boolean on) {}
+
+            @Override
+            public void collect() {
+              memory.markDirty(0x3000, 1);
+            }
+
+            @Override
+            public void taken() {
+              memory.markDirty(0x5000, 1);
+            }
+          });
+      assertThat(memory.takeDirty()[0]).isEqualTo(1 << 3);
+      assertThat(memory.takeDirty()[0]).isEqualTo(1 << 3 | 1 << 5);
+    }
+  }
 }

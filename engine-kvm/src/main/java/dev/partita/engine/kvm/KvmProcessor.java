@@ -3,12 +3,8 @@ package dev.partita.engine.kvm;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.partita.engine.kvm.Structures.Attribute;
-import dev.partita.engine.kvm.Structures.Clock;
-import dev.partita.engine.kvm.Structures.Msrs;
 import dev.partita.engine.kvm.Structures.SignalMask;
 import dev.partita.engine.kvm.Structures.SystemRegisters;
-import dev.partita.engine.kvm.Structures.Translation;
 import dev.partita.hypervisor.Intercept;
 import dev.partita.hypervisor.InterceptHandler;
 import dev.partita.hypervisor.ProcessorState;
@@ -23,7 +19,6 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
-import java.util.OptionalLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
@@ -52,11 +47,6 @@ final class KvmProcessor implements VirtualProcessor {
   /// Bytes of the kernel's signal set.
   private static final int KERNEL_SIGNAL_SET = 8;
 
-  /// KVM_CLOCK_HOST_TSC.
-  private static final int CLOCK_HOST_TSC = 1 << 3;
-
-  private static final int MSR_TSC = 0x10;
-
   private static final long CR0_PE = 1;
   private static final long EFER_LMA = 1 << 10;
   private static final long RFLAGS_VM = 1 << 17;
@@ -80,6 +70,7 @@ final class KvmProcessor implements VirtualProcessor {
   private final RunArea area;
   private final @Nullable DirtyRing dirtyRing;
   private final StateTransfer transfer;
+  private final TimeStampCounter counter;
 
   // Memory for the calls of the thread that runs this processor.
   private final MemorySegment errorState = Posix.allocateErrorState(Arena.ofAuto());
@@ -104,12 +95,6 @@ final class KvmProcessor implements VirtualProcessor {
 
   private boolean systemRegistersFresh;
   private boolean windowRequested;
-
-  /// When the guest's counter was read last, and what it was: for threads that cannot ask it.
-  private volatile TscReading tscReading;
-
-  /// @param offset of the guest's counter from the host's, if it is known
-  private record TscReading(long guest, OptionalLong offset, long nanoTime) {}
 
   private final Intercept.PortRead portRead = new Intercept.PortRead();
   private final Intercept.PortWrite portWrite = new Intercept.PortWrite();
@@ -139,7 +124,7 @@ final class KvmProcessor implements VirtualProcessor {
       ring = ringSize == 0 ? null : new DirtyRing(processor, ringSize);
       dirtyRing = ring;
       transfer = new StateTransfer(processor, partition, index);
-      tscReading = readTscHere();
+      counter = new TimeStampCounter(processor, partition);
     } catch (RuntimeException | Error e) {
       if (ring != null) {
         ring.free();
@@ -274,77 +259,23 @@ final class KvmProcessor implements VirtualProcessor {
   @Override
   public long readTsc() {
     if (isCurrentThread()) {
-      return (tscReading = readTscHere()).guest;
+      return counter.read();
     }
     if (!partition.enter()) {
-      return extrapolate(tscReading);
+      return counter.extrapolate();
     }
     try {
       lock.lock();
       try {
         if (thread == null) {
-          return (tscReading = readTscHere()).guest;
+          return counter.read();
         }
       } finally {
         lock.unlock();
       }
-      var reading = tscReading;
-      long host = reading.offset.isPresent() && !isScaled() ? hostTsc() : 0;
-      return host != 0 ? host + reading.offset.getAsLong() : extrapolate(reading);
+      return counter.readWhileRunning();
     } finally {
       partition.leave();
-    }
-  }
-
-  private boolean isScaled() {
-    return partition.configuration().tscFrequency() / 1000
-        != partition.facts().tscFrequency() / 1000;
-  }
-
-  private long extrapolate(TscReading reading) {
-    long nanos = partition.configuration().time().nanoTime() - reading.nanoTime;
-    long frequency = partition.configuration().tscFrequency();
-    return reading.guest
-        + nanos / 1_000_000_000L * frequency
-        + nanos % 1_000_000_000L * (frequency / 1000) / 1_000_000L;
-  }
-
-  private TscReading readTscHere() {
-    try (var arena = Arena.ofConfined()) {
-      var one = arena.allocate(Msrs.SIZE + Msrs.ENTRY_SIZE, 8);
-      one.set(JAVA_INT, Msrs.COUNT, 1);
-      one.set(JAVA_INT, Msrs.SIZE + Msrs.ENTRY_INDEX, MSR_TSC);
-      if (processor.call(Ioctl.KVM_GET_MSRS, one) != 1) {
-        throw new KvmException("KVM_GET_MSRS", 0, "no time stamp counter");
-      }
-      return new TscReading(
-          one.get(JAVA_LONG, Msrs.SIZE + Msrs.ENTRY_DATA),
-          tscOffset(arena),
-          partition.configuration().time().nanoTime());
-    }
-  }
-
-  /// KVM tells it since Linux 5.16 ("KVM_VCPU_TSC_OFFSET",
-  /// Documentation/virt/kvm/devices/vcpu.rst).
-  private OptionalLong tscOffset(Arena arena) {
-    var offset = arena.allocate(8, 8);
-    // Group and attribute are both 0.
-    var request = arena.allocate(Attribute.SIZE, 8);
-    request.set(JAVA_LONG, Attribute.ADDRESS, offset.address());
-    return processor.tryCall(Ioctl.KVM_GET_DEVICE_ATTR, request) < 0
-        ? OptionalLong.empty()
-        : OptionalLong.of(offset.get(JAVA_LONG, 0));
-  }
-
-  /// The host's time stamp counter, or 0 if KVM does not tell it.
-  private long hostTsc() {
-    try (var arena = Arena.ofConfined()) {
-      var clock = arena.allocate(Clock.SIZE, 8);
-      if (partition.machine().tryCall(Ioctl.KVM_GET_CLOCK, clock) < 0
-          || (clock.get(JAVA_INT, Clock.FLAGS) & CLOCK_HOST_TSC) == 0) {
-        return 0;
-      }
-      return clock.get(JAVA_LONG, Clock.HOST_TSC);
     }
   }
 
@@ -363,7 +294,7 @@ final class KvmProcessor implements VirtualProcessor {
           transfer.load(state);
           REQUESTS.getAndBitwiseAnd(this, ~NMI);
           incomplete = false;
-          tscReading = readTscHere();
+          counter.reread();
           return null;
         });
   }
@@ -720,33 +651,11 @@ final class KvmProcessor implements VirtualProcessor {
   private RunExit shutDown(
       InterceptHandler handler, Intercept.Shutdown.Reason reason, String detail, byte[] code) {
     incomplete = false;
-    var atRip = codeAtRip();
+    var state = transfer.save(false);
+    var atRip = CodeBytes.at(processor, partition.memory(), state.cs().base() + state.rip());
     handler.handle(
-        this,
-        new Intercept.Shutdown(
-            reason, detail, transfer.save(false), atRip.length == 0 ? code : atRip));
+        this, new Intercept.Shutdown(reason, detail, state, atRip.length == 0 ? code : atRip));
     return RunExit.SHUTDOWN;
-  }
-
-  private byte[] codeAtRip() {
-    var registers = transfer.save(false);
-    var bytes = new byte[15];
-    int n = 0;
-    try (var arena = Arena.ofConfined()) {
-      var translation = arena.allocate(Translation.SIZE, 8);
-      for (; n < bytes.length; n++) {
-        translation.set(
-            JAVA_LONG, Translation.LINEAR_ADDRESS, registers.cs().base() + registers.rip() + n);
-        processor.call(Ioctl.KVM_TRANSLATE, translation);
-        long physical = translation.get(JAVA_LONG, Translation.PHYSICAL_ADDRESS);
-        if (translation.get(java.lang.foreign.ValueLayout.JAVA_BYTE, Translation.VALID) == 0
-            || !partition.memory().contains(physical, 1)) {
-          break;
-        }
-        bytes[n] = partition.memory().readByte(physical);
-      }
-    }
-    return Arrays.copyOf(bytes, n);
   }
 
   /// The guest cannot go on.

@@ -59,6 +59,7 @@ class StructuresTest {
     all.put("KVM_DIRTY_LOG_PAGE_OFFSET", (long) DirtyRing.PAGE_OFFSET);
     all.put("KVM_DIRTY_GFN_F_DIRTY", (long) DirtyRing.DIRTY);
     all.put("KVM_DIRTY_GFN_F_RESET", (long) DirtyRing.RESET);
+    all.put("KVM_CLOCK_HOST_TSC", (long) TimeStampCounter.CLOCK_HOST_TSC);
     all.put("KVM_MEM_LOG_DIRTY_PAGES", (long) DirtyLog.LOG_DIRTY_PAGES);
     all.put("KVM_IOEVENTFD_FLAG_DATAMATCH", (long) EventDoorbells.FLAG_DATAMATCH);
     all.put("KVM_IOEVENTFD_FLAG_PIO", (long) EventDoorbells.FLAG_PIO);
