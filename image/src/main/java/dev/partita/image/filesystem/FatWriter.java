@@ -19,7 +19,7 @@ public final class FatWriter {
   private static final int SECTOR = 512;
   private static final int CLUSTER = 4 * SECTOR;
   private static final int FATS = 2;
-  private static final int FAT_SECTORS = 6; // 2,041 clusters of 12 bits
+  private static final int FAT_SECTORS = 6; // 2,043 clusters and two more of 12 bits
   private static final int ROOT_ENTRIES = 64;
   private static final int ROOT = (1 + FATS * FAT_SECTORS) * SECTOR;
   private static final int DATA = ROOT + ROOT_ENTRIES * 32;
@@ -94,11 +94,11 @@ public final class FatWriter {
       fat(nextCluster, i + 1 == count ? END : nextCluster + 1);
     }
     // A short name that none of the others has; the long one is what counts.
+    String letters = name.toUpperCase(Locale.ROOT).replaceAll("[^A-Z0-9]", "") + "______";
     byte[] shortName =
-        "%-6.6s~%d   "
-            .formatted(name.toUpperCase(Locale.ROOT).replaceAll("[^A-Z0-9]", ""), entries)
-            .replaceAll("^(.{11}).*", "$1")
-            .replace(' ', '_')
+        "%s~%d"
+            .formatted(letters.substring(0, entries < 10 ? 6 : 5), entries)
+            .concat("   ")
             .getBytes(StandardCharsets.US_ASCII);
     longName(name, shortName);
     entry(shortName, 0x20, first, content.length);
