@@ -1,19 +1,17 @@
 package dev.partita.cli;
 
 import dev.partita.image.DebianDiskRequest;
-import dev.partita.image.ImageException;
 import dev.partita.image.Images;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -73,35 +71,7 @@ final class ImageBuildCommand implements Callable<Integer> {
       description = "Of the disk, which takes room as it fills (default: ${DEFAULT-VALUE}).")
   private long size;
 
-  @Option(
-      names = "--user",
-      paramLabel = "NAME",
-      defaultValue = "partita",
-      description = "Who logs in; root too (default: ${DEFAULT-VALUE}).")
-  private String user = "partita";
-
-  @Option(
-      names = "--ssh-key",
-      paramLabel = "FILE",
-      description = "Public keys that the user logs in with over SSH. Repeatable.")
-  private List<Path> keys = new ArrayList<>();
-
-  @Option(
-      names = "--password",
-      arity = "0..1",
-      interactive = true,
-      echo = false,
-      prompt = "Password for the user: ",
-      paramLabel = "TEXT",
-      description = "A password for the user; asked for when none is given here.")
-  private char @Nullable [] password;
-
-  @Option(
-      names = "--hostname",
-      paramLabel = "NAME",
-      defaultValue = "debian",
-      description = "The guest's name (default: ${DEFAULT-VALUE}).")
-  private String hostname = "debian";
+  @Mixin private GuestUserOptions guest = new GuestUserOptions();
 
   @Option(
       names = "--mirror",
@@ -116,18 +86,15 @@ final class ImageBuildCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (password != null && password.length == 0) {
-      throw new ParameterException(spec.commandLine(), "the password is empty");
-    }
     var request =
         new DebianDiskRequest(
             release,
             packages,
             size,
-            user,
-            password == null ? null : new String(password),
-            keyLines(),
-            hostname,
+            guest.user(),
+            guest.password(),
+            guest.keyLines(),
+            guest.hostname(),
             mirror);
     var display = new ProgressDisplay(System.err, Posix.isTerminal(2));
     try {
@@ -135,31 +102,10 @@ final class ImageBuildCommand implements Callable<Integer> {
     } finally {
       display.finish();
     }
+    var login = guest.password() == null ? ", no password on the console" : "";
     spec.commandLine()
         .getOut()
-        .printf(
-            "%s: Debian %s, %s%n",
-            output,
-            release,
-            password == null
-                ? "user %s, no password on the console".formatted(user)
-                : "user " + user);
+        .printf("%s: Debian %s, user %s%s%n", output, release, guest.user(), login);
     return ExitCode.SUCCESS;
-  }
-
-  private List<String> keyLines() throws IOException {
-    List<String> lines = new ArrayList<>();
-    for (Path file : keys) {
-      var text = Files.readString(file);
-      if (text.contains("PRIVATE KEY")) {
-        throw new ImageException(
-            file + " is a private key: give the public one, usually " + file + ".pub");
-      }
-      text.lines()
-          .map(String::strip)
-          .filter(l -> !l.isEmpty() && !l.startsWith("#"))
-          .forEach(lines::add);
-    }
-    return lines;
   }
 }

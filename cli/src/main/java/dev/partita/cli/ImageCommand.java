@@ -9,9 +9,9 @@ import picocli.CommandLine.Spec;
 /// Makes guest disks.
 @Command(
     name = "image",
-    description = "Makes guest disks from a distribution's packages.",
+    description = "Makes guest disks from a distribution's packages, and seeds for cloud images.",
     mixinStandardHelpOptions = true,
-    subcommands = {ImageBuildCommand.class, HelpCommand.class})
+    subcommands = {ImageBuildCommand.class, ImageSeedCommand.class, HelpCommand.class})
 final class ImageCommand implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();
 
