@@ -7,4 +7,5 @@ module dev.partita.image {
   requires aircompressor.v3;
 
   exports dev.partita.image;
+  exports dev.partita.image.boot;
 }

@@ -21,7 +21,7 @@ class DebianTest {
   @TempDir Path runtime;
 
   private PartitaProcess booted(String... more) throws Exception {
-    var arguments = new java.util.ArrayList<>(java.util.List.of("run", "debian"));
+    var arguments = new java.util.ArrayList<>(java.util.List.of("run", "debian-initramfs"));
     arguments.addAll(java.util.List.of(more));
     var partita = PartitaProcess.start(runtime, arguments.toArray(String[]::new));
     try {

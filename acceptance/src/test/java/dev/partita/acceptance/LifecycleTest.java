@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -181,8 +182,31 @@ class LifecycleTest {
         assertThat(second.err()).contains("\"one\" is running already");
       }
       try (var asked = PartitaProcess.start(temporary, "stop", "one")) {
-        assertThat(asked.exitCode(SECONDS)).as("%s", asked).isEqualTo(3);
+        assertThat(asked.exitCode(SECONDS)).as("%s", asked).isEqualTo(7);
         assertThat(asked.err()).contains("no shutdown service running").contains("--force");
+      }
+      for (var command :
+          List.of(
+              List.of("restart"),
+              List.of("guest", "values"),
+              List.of("guest", "get", "OSName"),
+              List.of("guest", "set", "a", "b"),
+              List.of("guest", "freeze"),
+              List.of("guest", "copy", "/etc/passwd", "/root/"),
+              List.of("keys", "-p", "one", "ctrl-alt-del"),
+              List.of("type", "x"))) {
+        try (var asked = PartitaProcess.start(temporary, command.toArray(String[]::new))) {
+          assertThat(asked.exitCode(SECONDS)).as("%s %s", command, asked).isEqualTo(7);
+          assertThat(asked.err()).startsWith("partita: one: the guest").hasLineCount(1);
+        }
+      }
+      try (var info = PartitaProcess.start(temporary, "guest", "info", "one")) {
+        assertThat(info.exitCode(SECONDS)).as("%s", info).isZero();
+        assertThat(info.out()).startsWith("heartbeat          no-contact\n");
+      }
+      try (var keys = PartitaProcess.start(temporary, "keys", "ctrl-alt-none")) {
+        assertThat(keys.exitCode(SECONDS)).as("%s", keys).isEqualTo(3);
+        assertThat(keys.err()).contains("no key \"none\"");
       }
       try (var stop = PartitaProcess.start(temporary, "stop", "--force", "one")) {
         assertThat(stop.exitCode(SECONDS)).as("%s", stop).isZero();

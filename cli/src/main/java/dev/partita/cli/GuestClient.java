@@ -58,7 +58,7 @@ final class GuestClient {
     var reason = line.startsWith("error ") ? line.substring("error ".length()) : line;
     if (reason.matches("0x[0-9A-F]{8} .*")) {
       int status = Integer.parseUnsignedInt(reason.substring(2, 10), 16);
-      throw new GuestSaidNoException(status, found.name() + ": " + reason.substring(11));
+      throw new GuestSaidNoException(status, found.name(), reason.substring(11));
     }
     if (reason.equals("unknown request")) {
       reason = "it runs with an older Partita, which does not know this command";

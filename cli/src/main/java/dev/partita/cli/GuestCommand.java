@@ -68,8 +68,9 @@ final class GuestCommand implements Runnable {
   /// For a service whose helper in the guest is a daemon.
   static GuestSaidNoException explain(GuestSaidNoException e, String daemon) {
     return switch (e.status()) {
-      case GuestSaidNoException.NOT_CONNECTED, GuestSaidNoException.FAILED ->
-          e.with("in Linux, is " + daemon + " running?");
+      case GuestSaidNoException.NOT_CONNECTED ->
+          e.instead("the guest's service for that is not running (in Linux, " + daemon + ")");
+      case GuestSaidNoException.FAILED -> e.with("in Linux, is " + daemon + " running?");
       default -> e;
     };
   }

@@ -137,12 +137,11 @@ final class GuestCopyCommand implements Callable<Integer> {
     return switch (e.status()) {
       case GuestSaidNoException.FAILED ->
           e.with(
-              "perhaps there is no such folder (see --create-folders), it is read-only, or"
-                  + " hv_fcopy_daemon is not running");
-      case GuestSaidNoException.NOT_CONNECTED -> e.with("in Linux, is hv_fcopy_daemon running?");
+              "perhaps there is no such folder (see --create-folders), or it may not be written to;"
+                  + " in Linux, is hv_fcopy_daemon running?");
       case GuestSaidNoException.FILE_EXISTS -> e.with("use --overwrite");
-      case GuestSaidNoException.BUSY -> e.with("another file is being copied");
-      default -> e;
+      case GuestSaidNoException.BUSY -> e.instead("another file is being copied");
+      default -> GuestCommand.explain(e, "hv_fcopy_daemon");
     };
   }
 }

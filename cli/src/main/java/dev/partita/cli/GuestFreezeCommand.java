@@ -56,7 +56,7 @@ final class GuestFreezeCommand implements Callable<Integer> {
       return runFrozen(client, seconds, command);
     } catch (GuestSaidNoException e) {
       throw e.status() == GuestSaidNoException.BUSY
-          ? new GuestSaidNoException(e.status(), client.name() + ": it is frozen already")
+          ? e.instead("it is frozen already")
           : GuestCommand.explain(e, "hv_vss_daemon");
     }
   }

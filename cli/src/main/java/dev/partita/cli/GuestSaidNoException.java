@@ -13,10 +13,14 @@ final class GuestSaidNoException extends RuntimeException {
   static final int MACHINE_LOCKED = 0x8007_04F7;
 
   private final int status;
+  private final String partition;
+  private final String reason;
 
-  GuestSaidNoException(int status, String message) {
-    super(message);
+  GuestSaidNoException(int status, String partition, String reason) {
+    super(partition + ": " + reason);
     this.status = status;
+    this.partition = partition;
+    this.reason = reason;
   }
 
   /// An HRESULT.
@@ -26,6 +30,11 @@ final class GuestSaidNoException extends RuntimeException {
 
   /// The same, with what can be done.
   GuestSaidNoException with(String advice) {
-    return new GuestSaidNoException(status, getMessage() + ": " + advice);
+    return new GuestSaidNoException(status, partition, reason + ": " + advice);
+  }
+
+  /// The same in other words.
+  GuestSaidNoException instead(String words) {
+    return new GuestSaidNoException(status, partition, words);
   }
 }

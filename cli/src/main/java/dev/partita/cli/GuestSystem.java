@@ -3,14 +3,18 @@ package dev.partita.cli;
 import dev.partita.hypervisor.PartitionException;
 import dev.partita.image.GuestFiles;
 import dev.partita.image.Images;
+import dev.partita.image.SystemDisk;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Locale;
 
 /// The systems that Partita makes itself.
 enum GuestSystem {
-  /// Debian's kernel and BusyBox, from the distribution's own packages.
-  DEBIAN;
+  /// A Debian on a disk, from the distribution's own packages.
+  DEBIAN,
+
+  /// The distribution's kernel with BusyBox in a RAM disk, which keeps nothing.
+  DEBIAN_INITRAMFS;
 
   /// For help and completion.
   static final class Names extends ArrayList<String> {
@@ -24,7 +28,7 @@ enum GuestSystem {
   }
 
   String label() {
-    return name().toLowerCase(Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   /// The system of a name.
@@ -40,13 +44,22 @@ enum GuestSystem {
         "no system \"%s\": there is %s".formatted(name, String.join(", ", new Names())));
   }
 
-  /// Its files, made if they are not there yet; shows progress on standard error.
-  GuestFiles files() throws IOException {
+  /// The kernel and RAM disk of a system that needs no disk, made if they are not there yet; shows
+  /// progress on standard error.
+  static GuestFiles initramfs() throws IOException {
     var display = new ProgressDisplay(System.err, Posix.isTerminal(2));
     try {
-      return switch (this) {
-        case DEBIAN -> Images.debian(Images.defaultCache(), display::update);
-      };
+      return Images.debian(Images.defaultCache(), display::update);
+    } finally {
+      display.finish();
+    }
+  }
+
+  /// The disk of the Debian guest, made if it is not there yet; shows progress on standard error.
+  static SystemDisk debianDisk(SystemDisk.Use use) throws IOException {
+    var display = new ProgressDisplay(System.err, Posix.isTerminal(2));
+    try {
+      return SystemDisk.debian(Images.defaultData(), Images.defaultCache(), use, display::update);
     } finally {
       display.finish();
     }

@@ -50,8 +50,8 @@ final class KeysCommand implements Callable<Integer> {
   static GuestSaidNoException explain(GuestSaidNoException e) {
     return switch (e.status()) {
       case GuestSaidNoException.NOT_CONNECTED ->
-          e.with("it has no driver for the keyboard (Linux: hyperv_keyboard)");
-      case GuestSaidNoException.BUSY -> e.with("it has not taken the keys before yet");
+          e.instead("the guest has no keyboard driver running (Linux: hyperv_keyboard)");
+      case GuestSaidNoException.BUSY -> e.instead("the guest has not taken the keys before yet");
       default -> e;
     };
   }

@@ -1,6 +1,7 @@
 package dev.partita.cli;
 
 import dev.partita.hypervisor.SystemTimeSource;
+import dev.partita.image.SystemDisk;
 import dev.partita.worker.Console;
 import dev.partita.worker.DriveSettings;
 import dev.partita.worker.Engines;
@@ -29,9 +30,14 @@ import picocli.CommandLine.Spec;
     description = {
       "Runs a guest, with its serial console on standard input and output.",
       "",
-      "With SYSTEM its kernel and initial RAM disk are made from the distribution's packages the"
-          + " first time; with --kernel they are yours. The end of standard input does not end the"
-          + " guest."
+      "With SYSTEM it is made from the distribution's packages the first time. With --disk the kernel"
+          + " in the first disk's own file system is booted; with --kernel it is yours.",
+      "",
+      "  partita run debian                    a Debian that keeps what it writes",
+      "  partita run --disk cloud-image.vhdx   your own disk",
+      "  partita run debian-initramfs          only a kernel and a shell, in memory",
+      "",
+      "The end of standard input does not end the guest."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false,
@@ -78,8 +84,8 @@ final class RunCommand implements Callable<Integer> {
       names = "--append",
       paramLabel = "STRING",
       description =
-          "Kernel command line; with SYSTEM, added to the system's own. Without SYSTEM the default"
-              + " is \"console=ttyS0\".")
+          "Kernel command line; with SYSTEM or the kernel of a disk, added to its own. With --kernel"
+              + " the default is \"console=ttyS0\".")
   private @Nullable String append;
 
   @Option(
@@ -88,8 +94,20 @@ final class RunCommand implements Callable<Integer> {
       converter = DriveOption.Disk.class,
       description =
           "A disk: VHDX, VHD or raw, as the name tells. Repeatable. Options: readonly,"
-              + " format=FORMAT, lun=NUMBER.")
+              + " format=FORMAT, lun=NUMBER. Without SYSTEM and --kernel the first one's own kernel is"
+              + " booted.")
   private List<DriveSettings> disks = List.of();
+
+  @Option(
+      names = "--fresh",
+      description = "With debian: delete what earlier runs have written, and begin anew.")
+  private boolean fresh;
+
+  @Option(
+      names = "--temporary",
+      description =
+          "With debian: a guest of its own that keeps nothing, also while another one runs.")
+  private boolean temporary;
 
   @Option(
       names = "--dvd",
@@ -154,40 +172,81 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    var settings = settings();
-    if (settings.engine().equals(Engines.AUTO)) {
-      var choice = Engines.named(Engines.AUTO);
-      OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
-      settings = settings.withEngine(choice.engine().name());
-    }
-    try (var time = new SystemTimeSource();
-        var console = new Console()) {
-      var worker = new Worker(settings, console);
-      return run(settings, console, worker, time);
+    try (var systemDisk = systemDisk();
+        var boot = diskBoot(systemDisk)) {
+      var settings = settings(systemDisk, boot);
+      if (settings.engine().equals(Engines.AUTO)) {
+        var choice = Engines.named(Engines.AUTO);
+        OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
+        settings = settings.withEngine(choice.engine().name());
+      } else {
+        var chosen = settings.engine();
+        Engines.caution(chosen)
+            .ifPresent(
+                reason -> OperatorLog.say("engine %s, as asked: %s".formatted(chosen, reason)));
+      }
+      try (var time = new SystemTimeSource();
+          var console = new Console()) {
+        var worker = new Worker(settings, console);
+        if (boot != null) {
+          worker.beforeRestart(boot.disk(), boot::again);
+        }
+        return run(settings, console, worker, time);
+      }
     }
   }
 
-  private PartitionSettings settings() throws IOException {
+  /// The disk of the system that is asked for, if it has one.
+  private @Nullable SystemDisk systemDisk() throws IOException {
+    if (system == null || GuestSystem.named(system) != GuestSystem.DEBIAN) {
+      if (fresh || temporary) {
+        throw usage("--fresh and --temporary are for the SYSTEM debian");
+      }
+      return null;
+    }
+    if (fresh && temporary) {
+      throw usage("--temporary is fresh by itself: give it without --fresh");
+    }
+    return GuestSystem.debianDisk(
+        fresh ? SystemDisk.Use.FRESH : temporary ? SystemDisk.Use.TEMPORARY : SystemDisk.Use.KEPT);
+  }
+
+  /// What the first disk boots, when no kernel is given.
+  private @Nullable DiskBoot diskBoot(@Nullable SystemDisk systemDisk) throws IOException {
+    if (kernel != null) {
+      return null;
+    }
+    if (systemDisk != null) {
+      return DiskBoot.from(DriveSettings.disk(systemDisk.file()));
+    }
+    return system != null || disks.isEmpty() ? null : DiskBoot.from(disks.getFirst());
+  }
+
+  private PartitionSettings settings(@Nullable SystemDisk systemDisk, @Nullable DiskBoot boot)
+      throws IOException {
     var kernelFile = kernel;
     var initrdFile = initrd;
     var commandLine = append == null ? "console=ttyS0" : append;
-    String label;
-    if (system != null) {
+    if (boot != null) {
+      kernelFile = boot.kernel();
+      initrdFile = initrd != null ? initrd : boot.initrd();
+      commandLine = append == null ? boot.commandLine() : boot.commandLine() + " " + append;
+    } else if (system != null && systemDisk == null) {
       if (kernelFile != null || initrdFile != null) {
-        throw usage("SYSTEM brings its own kernel and initrd: give it without --kernel, --initrd");
+        throw usage(system + " is a kernel and initrd: give it without --kernel, --initrd");
       }
-      var files = GuestSystem.named(system).files();
+      var files = GuestSystem.initramfs();
       kernelFile = files.kernel();
       initrdFile = files.initrd();
       commandLine = append == null ? files.commandLine() : files.commandLine() + " " + append;
-      label = system;
     } else if (kernelFile == null) {
-      throw usage("Give a SYSTEM such as debian, or a --kernel");
-    } else {
-      label = "guest";
+      throw usage("Give a SYSTEM such as debian, a --disk, or a --kernel");
     }
+    var own = systemDisk == null ? null : DriveSettings.disk(systemDisk.file());
     return new PartitionSettings(
-        name != null ? name : label + "-" + ProcessHandle.current().pid(),
+        name != null
+            ? name
+            : (system != null ? system : "guest") + "-" + ProcessHandle.current().pid(),
         memory,
         processors,
         kernelFile,
@@ -196,7 +255,8 @@ final class RunCommand implements Callable<Integer> {
         engine,
         !noReboot,
         stats,
-        Stream.concat(disks.stream(), dvds.stream()).toList());
+        Stream.concat(Stream.ofNullable(own), Stream.concat(disks.stream(), dvds.stream()))
+            .toList());
   }
 
   private ParameterException usage(String message) {

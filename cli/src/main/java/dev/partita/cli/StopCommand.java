@@ -51,9 +51,12 @@ final class StopCommand implements Callable<Integer> {
     try {
       client.ask(request, closePrograms ? "force" : "ask");
     } catch (GuestSaidNoException e) {
-      throw e.status() == GuestSaidNoException.MACHINE_LOCKED
-          ? e.with("use --close-programs, or --force")
-          : e.with("use --force");
+      throw switch (e.status()) {
+        case GuestSaidNoException.NOT_CONNECTED ->
+            e.instead("the guest has no shutdown service running: use --force");
+        case GuestSaidNoException.MACHINE_LOCKED -> e.with("use --close-programs, or --force");
+        default -> e.with("use --force");
+      };
     }
   }
 }

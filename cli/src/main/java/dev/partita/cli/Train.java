@@ -23,7 +23,7 @@ final class Train {
   public static void main(String[] args) {
     try {
       if (args.length == 1 && args[0].equals("fetch")) {
-        GuestSystem.DEBIAN.files();
+        GuestSystem.initramfs();
       } else {
         startCommands();
         boot();
@@ -52,7 +52,7 @@ final class Train {
     if (!Files.isDirectory(Images.defaultCache().resolve("debian"))) {
       return;
     }
-    var files = GuestSystem.DEBIAN.files();
+    var files = GuestSystem.initramfs();
     Main.commandLine()
         .execute(
             "run",

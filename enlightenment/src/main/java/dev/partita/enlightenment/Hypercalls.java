@@ -15,6 +15,11 @@ import java.util.concurrent.atomic.LongAdder;
 /// own, and its connection id is the value written: an engine that can take such a write without
 /// leaving the guest may do so. It answers success whatever comes of it.
 ///
+/// Hypercalls that flush TLBs and send interrupts to other processors are not offered. A Linux
+/// guest with two processors has some thousand interprocessor interrupts until its first process,
+/// and four TLB shootdowns; an interrupt by the x2APIC's command register costs one exit, as a
+/// hypercall would.
+///
 /// Code of other widths passes other registers, but the page is the same for all: its first word
 /// of input in ECX could look like the control value of a fast signal. No connection has that id,
 /// and a parameter block at that address is not aligned, so that nothing valid is taken for
@@ -125,9 +130,11 @@ final class Hypercalls {
       control = pair(processor, ProcessorState.RDX, ProcessorState.RAX);
       input = pair(processor, ProcessorState.RBX, ProcessorState.RCX);
     }
-    var event = HypercallEvent.started();
+    var event = FlightRecording.isOn() ? HypercallEvent.started() : null;
     int status = answer(control, input);
-    event.answered(processor.index(), (int) (control & CODE_MASK), status);
+    if (event != null) {
+      event.answered(processor.index(), (int) (control & CODE_MASK), status);
+    }
     count(control, status);
     processor.setGeneral(ProcessorState.RAX, status);
     if (!wide) {
@@ -138,9 +145,11 @@ final class Hypercalls {
   /// Takes a fast HvCallSignalEvent; the page's code sets the result.
   void signalFast(VirtualProcessor processor) {
     if (processor.mode() == VirtualProcessor.Mode.LONG) {
-      var event = HypercallEvent.started();
+      var event = FlightRecording.isOn() ? HypercallEvent.started() : null;
       int status = signal(processor.general(ProcessorState.RDX));
-      event.answered(processor.index(), SIGNAL_EVENT, status);
+      if (event != null) {
+        event.answered(processor.index(), SIGNAL_EVENT, status);
+      }
       count(SIGNAL_EVENT, status);
     }
   }

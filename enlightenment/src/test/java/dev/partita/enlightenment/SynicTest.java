@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -300,6 +301,24 @@ class SynicTest {
     assertThat(guest.hypercall(SIGNAL, BLOCK + 1)).isEqualTo(4);
     synic.disconnectEvents(0x2001);
     assertThat(guest.hypercall(SIGNAL | FAST, 0x2001)).isEqualTo(0x12);
+  }
+
+  @Test
+  void doorbellsRingForEverySignalOnAnEngineThatHasNone() {
+    connect(4, MessagePort.Answer.ACCEPTED);
+    var rings = new AtomicInteger();
+    synic.connectDoorbell(0x2001, rings::incrementAndGet);
+    assertThat(guest.hypercall(SIGNAL | FAST, 0x3_0000_2001L)).isZero();
+    guest.memory().writeLong(BLOCK, 0x2001);
+    assertThat(guest.hypercall(SIGNAL, BLOCK)).isZero();
+    guest.processors.getFirst().general[2] = 0x2001;
+    assertThat(guest.out(0xE1, 4)).isTrue();
+    assertThat(rings.get()).isEqualTo(3);
+    assertThatThrownBy(() -> synic.connectDoorbell(0x2001, () -> {}))
+        .isInstanceOf(IllegalStateException.class);
+    synic.disconnectEvents(0x2001);
+    assertThat(guest.hypercall(SIGNAL | FAST, 0x2001)).isEqualTo(0x12);
+    synic.connectDoorbell(0x2001, rings::incrementAndGet);
   }
 
   @Test

@@ -10,23 +10,35 @@ import java.nio.file.Path;
 public final class Images {
   private Images() {}
 
-  /// The directory that guests are kept in: the system property `partita.cache`, or else the
-  /// environment's `PARTITA_CACHE`, or else `partita` in the XDG cache directory (XDG Base
-  /// Directory Specification 0.8), that is `~/.cache/partita`.
+  /// The directory that is only a cache, and may be deleted at any time: the system property
+  /// `partita.cache`, or else the environment's `PARTITA_CACHE`, or else `partita` in the XDG cache
+  /// directory (XDG Base Directory Specification 0.8), that is `~/.cache/partita`.
   public static Path defaultCache() {
-    String property = System.getProperty("partita.cache", "");
-    if (!property.isEmpty()) {
-      return Path.of(property).toAbsolutePath();
+    return directory("partita.cache", "PARTITA_CACHE", "XDG_CACHE_HOME", ".cache");
+  }
+
+  /// The directory of the disks that guests write to: the system property `partita.data`, or else
+  /// the environment's `PARTITA_DATA`, or else `partita` in the XDG data directory, that is
+  /// `~/.local/share/partita`.
+  public static Path defaultData() {
+    return directory("partita.data", "PARTITA_DATA", "XDG_DATA_HOME", ".local/share");
+  }
+
+  private static Path directory(
+      String property, String variable, String standard, String belowHome) {
+    String asked = System.getProperty(property, "");
+    if (!asked.isEmpty()) {
+      return Path.of(asked).toAbsolutePath();
     }
-    String own = environment("PARTITA_CACHE");
+    String own = environment(variable);
     if (!own.isEmpty()) {
       return Path.of(own).toAbsolutePath();
     }
-    String xdg = environment("XDG_CACHE_HOME");
+    String xdg = environment(standard);
     if (xdg.startsWith("/")) { // the specification: others are to be ignored
       return Path.of(xdg, "partita");
     }
-    return Path.of(System.getProperty("user.home"), ".cache", "partita").toAbsolutePath();
+    return Path.of(System.getProperty("user.home"), belowHome, "partita").toAbsolutePath();
   }
 
   /// The kernel of this machine's distribution, and a RAM disk with BusyBox and the kernel's

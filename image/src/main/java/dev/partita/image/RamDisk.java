@@ -14,6 +14,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /// Makes initial RAM disks for Linux guests.
 ///
@@ -44,6 +46,7 @@ public final class RamDisk {
       FileTree tree = new FileTree();
       addSystem(tree, contents);
       addModules(tree, contents, modules);
+      addDaemons(tree, contents);
       long bytes = write(tree, initrd, progress);
       return new Built(contents.release(), modules.modules().size(), bytes);
     } finally {
@@ -68,7 +71,7 @@ public final class RamDisk {
   /// Everything that decides what a RAM disk made of given packages holds, as text; a cache keeps
   /// a digest of it.
   public static String recipe() {
-    StringBuilder all = new StringBuilder("layout 1\n");
+    StringBuilder all = new StringBuilder("layout 2\n");
     for (String name : List.of("init", "console", "fstab", "profile", "modules")) {
       all.append(text(name));
     }
@@ -136,6 +139,23 @@ public final class RamDisk {
     if (contents.modulesBuiltin().isPresent()) {
       tree.file(folder + "modules.builtin", 0644, contents.modulesBuiltin().get());
     }
+  }
+
+  /// The daemons for Hyper-V's integration services, and what they are linked to.
+  private static void addDaemons(FileTree tree, PackageContents contents) throws IOException {
+    if (contents.daemons().isEmpty()
+        || contents.library().isEmpty()
+        || contents.loader().isEmpty()) {
+      return;
+    }
+    for (Map.Entry<String, byte[]> daemon : new TreeMap<>(contents.daemons()).entrySet()) {
+      tree.file("bin/" + daemon.getKey(), 0755, daemon.getValue());
+    }
+    tree.directory("lib/x86_64-linux-gnu", 0755);
+    tree.file("lib/x86_64-linux-gnu/libc.so.6", 0755, contents.library().get());
+    tree.directory("lib64", 0755);
+    tree.file("lib64/ld-linux-x86-64.so.2", 0755, contents.loader().get());
+    tree.directory("var/lib/hyperv", 0755);
   }
 
   private static List<String> moduleNames() {

@@ -105,6 +105,45 @@ class RamDiskTest {
   }
 
   @Test
+  void theDaemonsForHyperVAreThereWithWhatTheyNeed() throws IOException {
+    byte[] daemons =
+        SamplePackages.deb(
+            Map.of(
+                "./usr/sbin/hv_kvp_daemon", SamplePackages.ascii("kvp"),
+                "./usr/lib/linux-tools-6.8.0-45/hv_vss_daemon", SamplePackages.ascii("vss"),
+                "./usr/share/doc/hv_fcopy_daemon", SamplePackages.ascii("no program")),
+            "xz",
+            "Package: d\n");
+    build(SamplePackages.kernel("v"), SamplePackages.busyBox(), daemons);
+    assertThat(contents()).as("no library").doesNotContainKey("bin/hv_kvp_daemon");
+    for (var names :
+        List.of(
+            List.of(
+                "./lib/x86_64-linux-gnu/libc.so.6", "./lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+            List.of("./usr/lib/x86_64-linux-gnu/libc.so.6", "./usr/lib64/ld-linux-x86-64.so.2"),
+            List.of("./lib/x86_64-linux-gnu/libc-2.31.so", "./lib/x86_64-linux-gnu/ld-2.31.so"))) {
+      byte[] library =
+          SamplePackages.deb(
+              Map.of(
+                  names.get(0),
+                  SamplePackages.ascii("library"),
+                  names.get(1),
+                  SamplePackages.ascii("loader"),
+                  "./lib/x86_64-linux-gnu/libcrypt.so.1",
+                  SamplePackages.ascii("another")),
+              "xz",
+              "Package: l\n");
+      build(SamplePackages.kernel("v"), SamplePackages.busyBox(), daemons, library);
+      assertThat(contents())
+          .containsEntry("bin/hv_kvp_daemon", "kvp")
+          .containsEntry("bin/hv_vss_daemon", "vss")
+          .doesNotContainKey("bin/hv_fcopy_daemon")
+          .containsEntry("lib/x86_64-linux-gnu/libc.so.6", "library")
+          .containsEntry("lib64/ld-linux-x86-64.so.2", "loader");
+    }
+  }
+
+  @Test
   void whatIsMissingOrBrokenIsSaid() throws IOException {
     byte[] kernel = SamplePackages.kernel("v");
     assertThatThrownBy(() -> build(kernel)).hasMessage("no BusyBox in the packages");

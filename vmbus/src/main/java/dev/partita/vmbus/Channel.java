@@ -22,6 +22,9 @@ public final class Channel {
 
   private static final byte[] NOTHING = {};
 
+  /// A guest may break its ring as often as it likes; the operator hears of the first few.
+  private static final int MOST_STOPS_TOLD = 5;
+
   /// Packets handled before tasks have their turn.
   private static final int BATCH = 64;
 
@@ -275,7 +278,9 @@ public final class Channel {
       }
       counters.packetsSent.increment();
       counters.bytesSent.add(extension.length + (long) payload.length);
-      PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      if (FlightRecording.isOn()) {
+        PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      }
       if (written == OutgoingRing.Written.SIGNAL) {
         signalGuest();
       }
@@ -314,6 +319,9 @@ public final class Channel {
 
   private void tellStopped(MalformedRingException e) {
     counters.stops.increment();
+    if (counters.stops.sum() > MOST_STOPS_TOLD) {
+      return;
+    }
     LOG.log(
         System.Logger.Level.WARNING,
         "channel {0} of device {1} stops: the guest broke its ring: {2}",
@@ -331,7 +339,8 @@ public final class Channel {
       work();
     } catch (MalformedRingException e) {
       tellStopped(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      // Whatever it was, the guest must be able to close the channel.
       LOG.log(
           System.Logger.Level.ERROR,
           "channel " + opening.relid() + " of device " + offer.instanceId() + " failed",
@@ -339,16 +348,22 @@ public final class Channel {
     }
     stopSending();
     awaitClose();
+    // Not while paused: the device may use guest memory to the last, and the guest is told then.
+    turn.acquireUninterruptibly();
     try {
       var last = handler;
       handler = null;
       if (last != null) {
         last.closed();
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.log(System.Logger.Level.ERROR, "closing channel " + opening.relid(), e);
     } finally {
-      bus.channelClosed(number, this);
+      try {
+        bus.channelClosed(number, this);
+      } finally {
+        turn.release();
+      }
     }
   }
 
@@ -417,9 +432,11 @@ public final class Channel {
       int bytes = packet.extension().length + packet.payload().length;
       counters.packetsReceived.increment();
       counters.bytesReceived.add(bytes);
-      var event = PacketEvent.started();
+      var event = FlightRecording.isOn() ? PacketEvent.started() : null;
       current.received(packet);
-      event.received(this, packet, bytes);
+      if (event != null) {
+        event.received(this, packet, bytes);
+      }
     }
     return false;
   }
@@ -438,7 +455,7 @@ public final class Channel {
         turn.acquireUninterruptibly();
         try {
           task.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
           LOG.log(System.Logger.Level.ERROR, "channel " + opening.relid(), e);
         } finally {
           turn.release();

@@ -179,7 +179,9 @@ public final class Vmbus implements AutoCloseable {
     if (type != MESSAGE_TYPE) {
       return MessagePort.Answer.ACCEPTED;
     }
-    MessageEvent.fromGuest(message);
+    if (FlightRecording.isOn()) {
+      MessageEvent.fromGuest(message);
+    }
     lock.lock();
     try {
       if (!VmbusServer.isUrgent(message) && synic.waiting() >= MOST_ANSWERS) {
@@ -200,13 +202,17 @@ public final class Vmbus implements AutoCloseable {
     for (var action = due.poll(); action != null; action = due.poll()) {
       switch (action) {
         case VmbusAction.Send(int processor, int source, byte[] message) -> {
-          MessageEvent.toGuest(message);
+          if (FlightRecording.isOn()) {
+            MessageEvent.toGuest(message);
+          }
           messagesSent++;
           if (!synic.post(processor, source, MESSAGE_TYPE, 0, message)) {
             messagesLost++;
-            LOG.log(
-                System.Logger.Level.WARNING,
-                "the guest fetches no messages: one of the bus is lost");
+            if (messagesLost == 1) {
+              LOG.log(
+                  System.Logger.Level.WARNING,
+                  "the guest fetches no messages: one of the bus is lost");
+            }
           }
         }
         case VmbusAction.Discard(int processor, int source) -> synic.discard(processor, source);

@@ -6,11 +6,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
@@ -27,17 +24,11 @@ import org.jspecify.annotations.Nullable;
 /// Every message that a guest waits for is answered, if only with a failure: Linux waits without
 /// limit. What nobody waits for and is wrong is ignored, and counted.
 ///
-/// What a guest may make the host keep is bounded: {@link #MOST_GPADL_PAGES}, at most {@link
+/// What a guest may make the host keep is bounded: {@link GpadlTable#MOST_PAGES}, at most {@link
 /// #MOST_CHANNELS} channels, and for each channel one opening in force and one to come.
 final class VmbusServer {
   /// Relids are 1 to this: one event flag each.
   static final int MOST_CHANNELS = 2047;
-
-  /// Pages in all GPADLs together: 1 GiB of buffers.
-  static final int MOST_GPADL_PAGES = 1 << 18;
-
-  /// What a GPADL costs besides its pages, in the same coin.
-  private static final int GPADL_COST = 8;
 
   private static final int DEFAULT_SOURCE = 2;
   private static final int SOURCES = 16;
@@ -47,10 +38,9 @@ final class VmbusServer {
   private static final int NO_VERSION = 0;
 
   private final int processorCount;
-  private final LongPredicate isRam;
-  private final Map<Integer, Entry> channels = new TreeMap<>();
-  private final Map<Integer, Entry> byRelid = new HashMap<>();
-  private final Map<Integer, PartialGpadl> partialGpadls = new LinkedHashMap<>();
+  private final GpadlTable gpadls;
+  private final Map<Integer, OfferedChannel> channels = new TreeMap<>();
+  private final Map<Integer, OfferedChannel> byRelid = new HashMap<>();
   private List<VmbusAction> actions = new ArrayList<>();
   private @Nullable Contact contact;
   private boolean offersRequested;
@@ -60,59 +50,13 @@ final class VmbusServer {
   private @Nullable Contact lastTarget;
 
   private int nextNumber;
-  private int gpadlCost;
   private long ignored;
 
   /// @param processorCount virtual processors of the partition
   /// @param isRam whether a page frame number is RAM
   VmbusServer(int processorCount, LongPredicate isRam) {
     this.processorCount = processorCount;
-    this.isRam = isRam;
-  }
-
-  /// A channel that is offered.
-  private static final class Entry {
-    final int number;
-    final Offer offer;
-    int relid;
-    boolean revoked;
-    boolean released;
-    boolean closing;
-    @Nullable Opening opening;
-    @Nullable Opening nextOpening;
-    final Map<Integer, Gpadl> gpadls = new LinkedHashMap<>();
-    final Set<Integer> tearingDown = new LinkedHashSet<>();
-
-    Entry(int number, Offer offer) {
-      this.number = number;
-      this.offer = offer;
-    }
-
-    boolean isClosed() {
-      return opening == null && !closing;
-    }
-  }
-
-  private static final class PartialGpadl {
-    final Entry channel;
-    final int id;
-    final int rangeCount;
-    final ByteBuffer data;
-
-    PartialGpadl(Entry channel, int id, int rangeCount, int size) {
-      this.channel = channel;
-      this.id = id;
-      this.rangeCount = rangeCount;
-      this.data = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
-    }
-
-    int cost() {
-      return cost(data.capacity());
-    }
-
-    static int cost(int size) {
-      return GPADL_COST + size / Long.BYTES;
-    }
+    this.gpadls = new GpadlTable(isRam);
   }
 
   private List<VmbusAction> take() {
@@ -172,7 +116,7 @@ final class VmbusServer {
                 .formatted(offer.subChannel(), offer.instanceId()));
       }
     }
-    var entry = new Entry(nextNumber++, offer);
+    var entry = new OfferedChannel(nextNumber++, offer);
     channels.put(entry.number, entry);
     if (offersRequested) {
       sendOffer(entry);
@@ -180,7 +124,7 @@ final class VmbusServer {
     return new Offered(entry.number, take());
   }
 
-  private void sendOffer(Entry entry) {
+  private void sendOffer(OfferedChannel entry) {
     int relid = 1;
     while (byRelid.containsKey(relid)) {
       relid++;
@@ -237,7 +181,7 @@ final class VmbusServer {
     return take();
   }
 
-  private void close(Entry entry) {
+  private void close(OfferedChannel entry) {
     if (entry.opening != null) {
       entry.opening = null;
       entry.closing = true;
@@ -245,7 +189,7 @@ final class VmbusServer {
     }
   }
 
-  private void removeIfDone(Entry entry) {
+  private void removeIfDone(OfferedChannel entry) {
     if (entry.revoked && entry.released && entry.isClosed()) {
       forgetGpadls(entry);
       channels.remove(entry.number);
@@ -255,21 +199,9 @@ final class VmbusServer {
     }
   }
 
-  private void forgetGpadls(Entry entry) {
-    for (var gpadl : entry.gpadls.values()) {
-      gpadlCost -= cost(gpadl);
-    }
-    entry.gpadls.clear();
+  private void forgetGpadls(OfferedChannel entry) {
     entry.tearingDown.clear();
-    for (var partial : List.copyOf(partialGpadls.values())) {
-      if (partial.channel == entry) {
-        refuse(partial);
-      }
-    }
-  }
-
-  private static int cost(Gpadl gpadl) {
-    return GPADL_COST + gpadl.ranges().size() + gpadl.pageCount();
+    gpadls.clear(entry).forEach(this::send);
   }
 
   // --- the guest's side ---
@@ -464,7 +396,7 @@ final class VmbusServer {
     return processor == NO_INTERRUPTS || processor >= 0 && processor < processorCount;
   }
 
-  private void finishOpen(Entry entry, Opening opening) {
+  private void finishOpen(OfferedChannel entry, Opening opening) {
     if (gpadl(entry.number, opening.ring().id()) == null) {
       // Torn down while it waited.
       send(
@@ -525,65 +457,33 @@ final class VmbusServer {
     int size = in.getShort() & 0xFFFF;
     int rangeCount = in.getShort() & 0xFFFF;
     var entry = byRelid.get(relid);
-    if (entry == null
-        || entry.revoked
-        || entry.released
-        || entry.gpadls.containsKey(id)
-        || partialGpadls.containsKey(id)
-        || rangeCount == 0
-        || size < GpaRange.HEADER_SIZE) {
+    if (entry == null || entry.revoked || entry.released) {
       send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_UNSUCCESSFUL));
-      return;
+    } else {
+      send(gpadls.begin(entry, id, size, rangeCount, in));
     }
-    if (gpadlCost + PartialGpadl.cost(size) > MOST_GPADL_PAGES) {
-      send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_INSUFFICIENT_RESOURCES));
-      return;
-    }
-    var partial = new PartialGpadl(entry, id, rangeCount, size);
-    gpadlCost += partial.cost();
-    partialGpadls.put(id, partial);
-    addPages(partial, in);
   }
 
   private void gpadlBody(ByteBuffer in) {
     in.getInt(); // its number among the bodies; they come in order
-    var partial = partialGpadls.get(in.getInt());
-    if (partial == null) {
-      ignored++;
+    int id = in.getInt();
+    if (gpadls.isPartial(id)) {
+      send(gpadls.add(id, in));
     } else {
-      addPages(partial, in);
+      ignored++;
     }
   }
 
-  private void addPages(PartialGpadl partial, ByteBuffer in) {
-    int length = Math.min(in.remaining(), partial.data.remaining());
-    partial.data.put(in.slice(in.position(), length));
-    if (partial.data.hasRemaining()) {
-      return;
+  private void send(GpadlTable.@Nullable Created created) {
+    if (created != null) {
+      send(VmbusMessages.gpadlCreated(created.channel().relid, created.id(), created.status()));
     }
-    partialGpadls.remove(partial.id);
-    gpadlCost -= partial.cost();
-    var entry = partial.channel;
-    var ranges = GpaRange.parse(partial.data.flip(), partial.rangeCount, isRam);
-    if (ranges.isPresent()) {
-      var gpadl = new Gpadl(partial.id, ranges.get());
-      entry.gpadls.put(gpadl.id(), gpadl);
-      gpadlCost += cost(gpadl);
-    }
-    send(
-        VmbusMessages.gpadlCreated(
-            entry.relid,
-            partial.id,
-            ranges.isPresent() ? VmbusMessages.STATUS_SUCCESS : VmbusMessages.STATUS_UNSUCCESSFUL));
   }
 
   /// A ring's memory goes when the device has let go of it: without being closed before, its
   /// channel is closed by this.
   private void gpadlTearDown(int relid, int id) {
-    var partial = partialGpadls.get(id);
-    if (partial != null) {
-      refuse(partial);
-    }
+    send(gpadls.refuse(id));
     var entry = byRelid.get(relid);
     if (entry == null || !entry.gpadls.containsKey(id)) {
       // Nothing is kept, and the guest waits for the answer.
@@ -606,20 +506,9 @@ final class VmbusServer {
     // Else it is closing, and goes with the rest.
   }
 
-  /// Ends a GPADL that has not come whole, and answers for it.
-  private void refuse(PartialGpadl partial) {
-    partialGpadls.remove(partial.id);
-    gpadlCost -= partial.cost();
-    send(
-        VmbusMessages.gpadlCreated(
-            partial.channel.relid, partial.id, VmbusMessages.STATUS_UNSUCCESSFUL));
-  }
-
-  private void finishTearDown(Entry entry, int id) {
+  private void finishTearDown(OfferedChannel entry, int id) {
     entry.tearingDown.remove(id);
-    var gpadl = entry.gpadls.remove(id);
-    if (gpadl != null) {
-      gpadlCost -= cost(gpadl);
+    if (gpadls.remove(entry, id)) {
       send(VmbusMessages.gpadlTorndown(id));
     }
   }
@@ -638,7 +527,7 @@ final class VmbusServer {
   }
 
   /// A channel that is not revoked is offered again to the guest's next contact.
-  private void finishRelease(Entry entry) {
+  private void finishRelease(OfferedChannel entry) {
     if (!entry.released || !entry.isClosed()) {
       return;
     }
@@ -651,7 +540,7 @@ final class VmbusServer {
     }
   }
 
-  private void refuseNextOpening(Entry entry) {
+  private void refuseNextOpening(OfferedChannel entry) {
     var next = entry.nextOpening;
     if (next != null) {
       entry.nextOpening = null;
@@ -701,19 +590,7 @@ final class VmbusServer {
               List.copyOf(entry.gpadls.values()),
               List.copyOf(entry.tearingDown)));
     }
-    var partials = new ArrayList<VmbusServerState.PartialGpadl>();
-    for (var partial : partialGpadls.values()) {
-      var data = new byte[partial.data.position()];
-      partial.data.get(0, data);
-      partials.add(
-          new VmbusServerState.PartialGpadl(
-              partial.id,
-              partial.channel.relid,
-              partial.rangeCount,
-              partial.data.capacity(),
-              data));
-    }
-    return new VmbusServerState(contact, offersRequested, closing, saved, partials);
+    return new VmbusServerState(contact, offersRequested, closing, saved, gpadls.partials());
   }
 
   /// Takes a state over, of a bus with the same offers; to be called before anything else than
@@ -733,14 +610,7 @@ final class VmbusServer {
       restoreChannel(saved);
     }
     for (var saved : state.partialGpadls()) {
-      var entry = byRelid.get(saved.relid());
-      if (entry == null || saved.data().length >= saved.size() || saved.size() > 0xFFFF) {
-        throw new IllegalArgumentException("saved partial GPADL %d".formatted(saved.id()));
-      }
-      var partial = new PartialGpadl(entry, saved.id(), saved.rangeCount(), saved.size());
-      partial.data.put(saved.data());
-      partialGpadls.put(saved.id(), partial);
-      gpadlCost += partial.cost();
+      gpadls.restore(byRelid.get(saved.relid()), saved);
     }
     if (offersRequested) {
       for (var entry : List.copyOf(channels.values())) {
@@ -754,7 +624,7 @@ final class VmbusServer {
   }
 
   private void restoreChannel(VmbusServerState.Channel saved) {
-    Entry entry = null;
+    OfferedChannel entry = null;
     for (var candidate : channels.values()) {
       if (candidate.relid == 0
           && !candidate.revoked
@@ -767,9 +637,10 @@ final class VmbusServer {
     if (entry == null || gone) {
       // Kept for its relid, and for the messages that are still due.
       var plain = Offer.plain(saved.instanceId(), saved.instanceId());
-      entry = new Entry(nextNumber++, plain.withSubChannel(saved.subChannel()));
+      entry = new OfferedChannel(nextNumber++, plain.withSubChannel(saved.subChannel()));
       channels.put(entry.number, entry);
     }
+    var channel = entry;
     entry.relid = saved.relid();
     if (entry.relid < 0
         || entry.relid > MOST_CHANNELS
@@ -781,17 +652,7 @@ final class VmbusServer {
     entry.opening = saved.opening();
     entry.nextOpening = saved.nextOpening();
     entry.tearingDown.addAll(saved.tearingDown());
-    for (var gpadl : saved.gpadls()) {
-      for (var range : gpadl.ranges()) {
-        for (long page : range.pages()) {
-          if (!isRam.test(page)) {
-            throw new IllegalArgumentException("saved GPADL page 0x%x is not RAM".formatted(page));
-          }
-        }
-      }
-      entry.gpadls.put(gpadl.id(), gpadl);
-      gpadlCost += cost(gpadl);
-    }
+    saved.gpadls().forEach(gpadl -> gpadls.restore(channel, gpadl));
     var opening = entry.opening;
     if (saved.closing()) {
       entry.closing = true;
@@ -813,7 +674,7 @@ final class VmbusServer {
     removeIfDone(entry);
   }
 
-  private void revokeRestored(Entry entry) {
+  private void revokeRestored(OfferedChannel entry) {
     entry.revoked = true;
     entry.nextOpening = null;
     if (entry.relid == 0) {

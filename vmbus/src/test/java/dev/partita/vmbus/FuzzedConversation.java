@@ -448,7 +448,7 @@ final class FuzzedConversation {
       assertThat(partial.data().length).isLessThan(partial.size());
       pages += partial.size() / 8;
     }
-    assertThat(pages).isLessThanOrEqualTo(VmbusServer.MOST_GPADL_PAGES);
+    assertThat(pages).isLessThanOrEqualTo(GpadlTable.MOST_PAGES);
     // Of revoked ones, those that the guest has not released.
     assertThat(state.channels().size()).isLessThanOrEqualTo(offers.size() + offersMade);
   }

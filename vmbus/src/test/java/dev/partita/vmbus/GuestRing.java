@@ -19,6 +19,13 @@ final class GuestRing {
     memory.setHeaderRelease(RingMemory.FEATURES, 1);
   }
 
+  /// The same guest on another host, where its memory has been copied to.
+  GuestRing(RingMemory memory, GuestRing earlier) {
+    this.memory = memory;
+    writeIndex = earlier.writeIndex;
+    readIndex = earlier.readIndex;
+  }
+
   /// As {@link OutgoingRing.Written}.
   OutgoingRing.Written write(int type, int flags, long transactionId, byte[] payload) {
     int length = 16 + (payload.length + 7 & ~7);

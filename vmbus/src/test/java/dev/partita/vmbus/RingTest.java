@@ -202,7 +202,7 @@ class RingTest {
     int packets = 0;
     int malformed = 0;
     try {
-      for (int i = 0; i < 200_000; i++) {
+      for (int i = 0; i < 50_000; i++) {
         try {
           var in = new IncomingRing(new RingMemory(memory, pages));
           var out = new OutgoingRing(new RingMemory(memory, pages));

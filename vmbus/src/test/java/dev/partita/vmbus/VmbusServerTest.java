@@ -519,7 +519,7 @@ class VmbusServerTest {
               .flatMap(c -> c.gpadls().stream())
               .mapToInt(Gpadl::pageCount)
               .sum();
-      assertThat(pages).isLessThanOrEqualTo(VmbusServer.MOST_GPADL_PAGES);
+      assertThat(pages).isLessThanOrEqualTo(GpadlTable.MOST_PAGES);
       // Whatever happened, a new guest gets what it needs.
       victim.receive(initiateContact(5, 3, 0, 2));
       for (int number : closing) {

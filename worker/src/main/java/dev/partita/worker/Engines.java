@@ -8,6 +8,7 @@ import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +54,15 @@ public final class Engines {
     }
     throw new PartitionException(
         "no engine \"%s\": there are %s".formatted(name, String.join(", ", names())));
+  }
+
+  /// What an operator should know who chose an engine that {@link #AUTO} would not take.
+  public static Optional<String> caution(String name) {
+    if (!name.equals(KVM.name()) || !Files.exists(KVM.device())) {
+      return Optional.empty();
+    }
+    var result = KVM.selfTest();
+    return result.works() ? Optional.empty() : Optional.of(result.reason());
   }
 
   /// Where KVM's device is, if there is one.

@@ -1,11 +1,14 @@
 package dev.partita.worker;
 
+import dev.partita.disk.VirtualDisk;
 import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Outcome.StopReason;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Runs one partition from power-on to its end, through as many resets as the guest asks for.
@@ -15,6 +18,7 @@ public final class Worker {
   private final Drives drives;
   private final Machine.Factory machines;
   private final Object lock = new Object();
+  private Runnable beforeRestart = () -> {};
   private @Nullable StopReason stopReason;
   private @Nullable Life life;
   private @Nullable Machine machine;
@@ -59,6 +63,12 @@ public final class Worker {
     return drives;
   }
 
+  /// Sets what is done with a disk when the guest has reset the machine, before the next one is
+  /// made: its kernel may be another now. To be called before {@link #run}.
+  public void beforeRestart(Path disk, Consumer<VirtualDisk> action) {
+    beforeRestart = () -> drives.disk(disk).ifPresent(action);
+  }
+
   /// Runs the partition, once. Everything it took is given back when this returns or throws.
   ///
   /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
@@ -84,6 +94,7 @@ public final class Worker {
           if (!settings.restartOnReset()) {
             return new Outcome.Rebooted();
           }
+          beforeRestart.run();
           synchronized (lock) {
             resets++;
             lock.notifyAll();

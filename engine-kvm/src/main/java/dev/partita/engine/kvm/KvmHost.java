@@ -88,7 +88,7 @@ final class KvmHost implements AutoCloseable {
     return host;
   }
 
-  private static String adviceForOpen(int errno) {
+  static String adviceForOpen(int errno) {
     return switch (errno) {
       case Posix.ENOENT, Posix.ENODEV, Posix.ENXIO -> adviceForMissing();
       case Posix.EACCES, Posix.EPERM ->

@@ -11,7 +11,6 @@ import dev.partita.hypervisor.PartitionConfiguration;
 import dev.partita.hypervisor.VirtualProcessor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -64,6 +63,7 @@ final class KvmPartition implements Partition {
     @Nullable KvmPartition running;
   }
 
+  private final KvmEngine engine;
   private final PartitionConfiguration configuration;
   private final HostFacts facts;
   private final KvmHost host;
@@ -84,8 +84,8 @@ final class KvmPartition implements Partition {
   // Guarded by the lock.
   private boolean freed;
 
-  /// @param rings whether dirty pages come by rings, if KVM has them
-  KvmPartition(Path device, boolean rings, PartitionConfiguration configuration, HostFacts facts) {
+  KvmPartition(KvmEngine engine, PartitionConfiguration configuration, HostFacts facts) {
+    this.engine = engine;
     this.configuration = configuration;
     this.facts = facts;
     if (configuration.processorCount() > facts.maximumProcessors()) {
@@ -95,13 +95,13 @@ final class KvmPartition implements Partition {
           "%d virtual processors asked, but the host's KVM allows %d"
               .formatted(configuration.processorCount(), facts.maximumProcessors()));
     }
-    host = KvmHost.open(device);
+    host = KvmHost.open(engine.device());
     KvmDescriptor made = null;
     try {
       made = host.createMachine();
       machine = made;
       configure();
-      int ringSize = rings ? enableRings() : 0;
+      int ringSize = engine.hasRings() ? enableRings() : 0;
       dirtyLog = new DirtyLog(machine, configuration.memory(), processors, ringSize != 0);
       levelRoutes = new LevelRoutes(machine);
       doorbells = host.check(Capability.KVM_CAP_IOEVENTFD) != 0 ? new EventDoorbells(this) : null;
@@ -195,6 +195,10 @@ final class KvmPartition implements Partition {
     processor.call(Ioctl.KVM_SET_TSC_KHZ, frequency / 1000);
   }
 
+  KvmEngine engine() {
+    return engine;
+  }
+
   HostFacts facts() {
     return facts;
   }
@@ -281,6 +285,11 @@ final class KvmPartition implements Partition {
   @Override
   public Optional<Doorbells> doorbells() {
     return Optional.ofNullable(doorbells);
+  }
+
+  /// How often a doorbell has rung.
+  long rings() {
+    return doorbells == null ? 0 : doorbells.rings();
   }
 
   /// Notes that a call uses the descriptors, so that they stay open.

@@ -26,6 +26,7 @@ import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// A virtual processor on KVM: the loop around KVM_RUN, and what other threads ask of it.
@@ -255,6 +256,10 @@ final class KvmProcessor implements VirtualProcessor {
     counters.put("interrupted", interrupted);
     counters.put("interrupt windows", windows);
     counters.put("full rings", fullRings);
+    if (index == 0) {
+      // The whole partition's: they ring on a thread of their own.
+      counters.put("doorbells", partition.rings());
+    }
     return counters;
   }
 
@@ -686,10 +691,30 @@ final class KvmProcessor implements VirtualProcessor {
         ? new GuestStop(
             Intercept.Shutdown.Reason.UNSUPPORTED,
             "KVM cannot emulate an instruction of the guest"
-                + (code.length == 0 ? "" : ": " + HexFormat.ofDelimiter(" ").formatHex(code)),
+                + (code.length == 0 ? "" : ": " + HexFormat.ofDelimiter(" ").formatHex(code))
+                + partition.engine().remark(),
             code)
         : new GuestStop(
-            Intercept.Shutdown.Reason.INTERNAL_ERROR, "KVM internal error " + error, code);
+            Intercept.Shutdown.Reason.INTERNAL_ERROR,
+            "KVM internal error %d (%s), data %s%s"
+                .formatted(
+                    error,
+                    internalErrorText(error),
+                    Arrays.stream(area.internalData())
+                        .mapToObj(Long::toHexString)
+                        .collect(Collectors.joining(" ")),
+                    partition.engine().remark()),
+            code);
+  }
+
+  /// KVM_INTERNAL_ERROR_* (Documentation/virt/kvm/api.rst, "KVM_EXIT_INTERNAL_ERROR").
+  private static String internalErrorText(int error) {
+    return switch (error) {
+      case 2 -> "two exceptions at the same time that it cannot deliver";
+      case 3 -> "an exit in the middle of the delivery of an event";
+      case 4 -> "an exit of the hardware that it does not know";
+      default -> "unknown";
+    };
   }
 
   private RunExit shutDown(

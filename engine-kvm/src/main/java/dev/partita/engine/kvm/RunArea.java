@@ -180,6 +180,16 @@ final class RunArea {
     return segment.get(JAVA_INT, Run.INTERNAL_SUBERROR);
   }
 
+  /// What KVM tells of an internal error, by kind.
+  long[] internalData() {
+    // There are 16 places.
+    var data = new long[Math.clamp(segment.get(JAVA_INT, Run.INTERNAL_DATA_COUNT), 0, 16)];
+    for (int i = 0; i < data.length; i++) {
+      data[i] = segment.get(JAVA_LONG, Run.INTERNAL_DATA + 8L * i);
+    }
+    return data;
+  }
+
   /// The instruction that KVM could not emulate, as far as it tells.
   byte[] emulatedInstruction() {
     if (segment.get(JAVA_INT, Run.INTERNAL_DATA_COUNT) < 3

@@ -12,6 +12,7 @@ import dev.partita.hypervisor.VirtualProcessor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -429,6 +430,31 @@ class BothEnginesTest {
       machine.run();
       assertThat(runner.join()).isEqualTo(RunExit.CANCELLED);
       assertThat(machine.log).containsExactly("out 70/2=900", "out 71/4=1");
+    }
+  }
+
+  @Test
+  void aProcessorInterruptsAnother() throws Exception {
+    try (var machine = new TestMachine(engine, 2, List.of())) {
+      var ready = new Semaphore(0);
+      machine.hook =
+          (_, intercept) -> {
+            if (intercept instanceof Intercept.PortWrite write && write.port == 0x72) {
+              ready.release();
+            }
+          };
+      // The second: out 0x72, al; sti; hlt; cli; out END, al
+      machine.code(0xA000, APIC_ON + "E672 FB F4 FA E6F4 F4");
+      // The first: mov dword [APIC + 0x310], 1 << 24; mov dword [APIC + 0x300], 0x4041
+      // out END, al
+      machine.longMode(APIC_ON + "C704251003400000000001 C704250003400041400000 E6F4 F4");
+      var second = machine.partition.processors().get(1);
+      second.setState(TestMachine.at(0xA000, 0x1_B000));
+      var runner = machine.start(second);
+      assertThat(ready.tryAcquire(60, TimeUnit.SECONDS)).isTrue();
+      machine.run();
+      runner.join();
+      assertThat(machine.log).containsExactly("out 72/1=0", "vector 41");
     }
   }
 

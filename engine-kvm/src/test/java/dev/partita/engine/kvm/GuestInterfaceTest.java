@@ -53,7 +53,7 @@ class GuestInterfaceTest {
   /// mov dword [APIC + 0xF0], 0x1FF: the local APIC on.
   private static final String APIC_ON = "C70425F0004000FF010000";
 
-  private static final long SECONDS = 20;
+  private static final long SECONDS = 60;
 
   @Parameter Engine engine = new SoftwareEngine();
 

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 /// What a partition takes from the host, it gives back.
 class ResourcesTest {
   private final KvmEngine engine = new KvmEngine();
+  private final KvmEngine withRings = TestEngines.with(DirtyTracking.RINGS);
 
   @BeforeEach
   void kvmIsThere() {
@@ -31,21 +32,24 @@ class ResourcesTest {
         var time = new ManualTimeSource(0)) {
       // out 0xF4, al
       memory.write(0, new byte[] {(byte) 0xE6, (byte) 0xF4});
-      makeAndClose(memory, time, 10);
+      makeAndClose(engine, memory, time, 10);
+      makeAndClose(withRings, memory, time, 1);
       long descriptors = entries("/proc/self/fd");
       long mappings = kvmMappings();
       long threads = Thread.getAllStackTraces().size();
-      makeAndClose(memory, time, 1000);
+      makeAndClose(engine, memory, time, 1000);
+      makeAndClose(withRings, memory, time, 100);
       assertThat(entries("/proc/self/fd")).isLessThanOrEqualTo(descriptors + 2);
       assertThat(kvmMappings()).isEqualTo(mappings).isZero();
       assertThat(Thread.getAllStackTraces().size()).isLessThanOrEqualTo((int) threads + 2);
     }
   }
 
-  private void makeAndClose(GuestMemory memory, ManualTimeSource time, int count)
+  private static void makeAndClose(
+      KvmEngine engine, GuestMemory memory, ManualTimeSource time, int count)
       throws IOException, InterruptedException {
     for (int i = 0; i < count; i++) {
-      try (var partition = engine.createPartition(configuration(memory, time, 2))) {
+      try (var partition = engine.createPartition(configuration(engine, memory, time, 2))) {
         var processor = partition.processors().getFirst();
         // Each processor's shared memory and its ring.
         assertThat(kvmMappings()).isBetween(2L, 4L);
@@ -68,8 +72,8 @@ class ResourcesTest {
     }
   }
 
-  private PartitionConfiguration configuration(
-      GuestMemory memory, ManualTimeSource time, int processors) {
+  private static PartitionConfiguration configuration(
+      KvmEngine engine, GuestMemory memory, ManualTimeSource time, int processors) {
     return new PartitionConfiguration(
         processors,
         memory,
@@ -97,7 +101,7 @@ class ResourcesTest {
   void aClosedPartitionRefusesQuietly() {
     try (var memory = new GuestMemory(GuestMemory.MINIMUM_SIZE);
         var time = new ManualTimeSource(0)) {
-      var partition = engine.createPartition(configuration(memory, time, 1));
+      var partition = engine.createPartition(configuration(engine, memory, time, 1));
       var processor = partition.processors().getFirst();
       partition.close();
       partition.close();

@@ -70,7 +70,7 @@ final class TestMachine implements AutoCloseable {
   /// Of the local APIC's timers, in hertz: whatever, for no guest here asks.
   private static final long APIC_FREQUENCY = 200_000_000;
 
-  private static final long LIMIT_MILLIS = 20_000;
+  private static final long LIMIT_MILLIS = 60_000;
 
   final TimeSource time;
   final GuestMemory memory;
@@ -185,8 +185,13 @@ final class TestMachine implements AutoCloseable {
   }
 
   static ProcessorState longModeState() {
+    return at(CODE, STACK);
+  }
+
+  /// 64-bit mode at level 0.
+  static ProcessorState at(long code, long stack) {
     var general = new long[16];
-    general[ProcessorState.RSP] = STACK;
+    general[ProcessorState.RSP] = stack;
     var data = new Segment(DATA0, 0, -1, 0xC093);
     var xsave = ByteBuffer.allocate(ProcessorState.XSAVE_SIZE).order(ByteOrder.LITTLE_ENDIAN);
     xsave.putShort(0, (short) 0x37F);
@@ -194,7 +199,7 @@ final class TestMachine implements AutoCloseable {
     xsave.putLong(512, 3);
     return new ProcessorState(
         general,
-        CODE,
+        code,
         2,
         data,
         new Segment(CODE64, 0, -1, 0xA09B),

@@ -600,6 +600,10 @@ final class SoftFloat {
     if (isInfinity(SINGLE, a)) {
       return sign | infinity(HALF);
     }
+    if (isDenormal(SINGLE, a)) {
+      // Below all halves; Intel's processors say so even if underflow is not masked.
+      c.mxcsr |= PRECISION;
+    }
     int e = exponent(SINGLE, a) - 127 + 15;
     return round(c, HALF, sign != 0, e, significand(SINGLE, a) << 39, mode, 0);
   }

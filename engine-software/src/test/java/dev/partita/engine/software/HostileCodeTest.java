@@ -354,7 +354,7 @@ class HostileCodeTest {
             | Cpu.CR4_PVI;
     c.cr4 |= random.nextLong() & optional;
     if ((c.cr4 & Cpu.CR4_OSXSAVE) != 0) {
-      c.xcr0 = 3;
+      c.xcr0 = random.nextInt(4) == 0 ? 3 : 7;
     }
     if (random.nextInt(8) == 0) {
       c.cr0 ^= random.nextLong() & (Cpu.CR0_TS | Cpu.CR0_EM | Cpu.CR0_NE | Cpu.CR0_WP | Cpu.CR0_AM);

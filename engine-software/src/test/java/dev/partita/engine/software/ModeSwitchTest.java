@@ -330,6 +330,39 @@ class ModeSwitchTest {
   }
 
   @Test
+  void xcr0EnablesAvxOnlyWithSse() {
+    guest.longMode();
+    guest.cpu().cr4 |= Cpu.CR4_OSXSAVE;
+    // mov eax, 7; xor edx, edx; xor ecx, ecx; xsetbv; vzeroupper; mov al, 5; xsetbv
+    guest.code(Guest.CODE, "b807000000 31d2 31c9 0f01d1 c5f877 b005 0f01d1");
+    expectGeneralProtection(Guest.CODE + 17);
+    assertThat(guest.cpu().xcr0).isEqualTo(7);
+    // mov al, 15 (MPX); xsetbv
+    guest.longMode();
+    guest.cpu().cr4 |= Cpu.CR4_OSXSAVE;
+    guest.code(Guest.CODE, "b80f000000 31d2 31c9 0f01d1");
+    expectGeneralProtection(Guest.CODE + 9);
+  }
+
+  @Test
+  void vexPrefixExistsInProtectedModeOnly() {
+    // vzeroupper; hlt. In real mode C5 is LDS, here with a register: invalid.
+    String code = "c5f877 f4";
+    guest.protectedMode();
+    guest.cpu().cr4 |= Cpu.CR4_OSXSAVE;
+    guest.cpu().xcr0 = 7;
+    guest.cpu().xmm[2] = 1;
+    guest.code(Guest.CODE, code).run();
+    assertThat(guest.cpu().xmm[2]).isZero();
+    Reset.reset(guest.cpu(), false);
+    guest.realMode();
+    guest.cpu().cr4 |= Cpu.CR4_OSXSAVE;
+    guest.cpu().xcr0 = 7;
+    guest.code(Guest.CODE, code);
+    assertThat(guest.runToVector()).isEqualTo(GuestFault.INVALID_OPCODE);
+  }
+
+  @Test
   void umipHidesDescriptorTablesFromUsers() {
     guest.longMode();
     guest.cpu().cr4 |= Cpu.CR4_UMIP;

@@ -29,6 +29,8 @@ class StateTransferTest {
       c.r[i] = random.nextLong();
       c.xmm[4 * i] = random.nextLong();
       c.xmm[4 * i + 1] = random.nextLong();
+      c.xmm[4 * i + 2] = random.nextLong();
+      c.xmm[4 * i + 3] = random.nextLong();
     }
     c.mxcsr = 0x1FA0;
     var image = new byte[X87.IMAGE_SIZE];
@@ -43,7 +45,7 @@ class StateTransferTest {
     c.debug[3] = 0x3333;
     c.debug[6] = DebugRegisters.dr6(0xFFFF_4FF1L);
     c.debug[7] = DebugRegisters.dr7(0x0700);
-    c.xcr0 = 3;
+    c.xcr0 = 7;
     c.segmentBase[Cpu.GS] = 0xFFFF_8880_0000_0000L;
     c.ldtrSelector = Guest.LOCAL_TABLE;
     c.ldtrBase = Guest.DATA;
@@ -136,13 +138,36 @@ class StateTransferTest {
     var buffer = java.nio.ByteBuffer.wrap(area).order(java.nio.ByteOrder.LITTLE_ENDIAN);
     assertThat(buffer.getInt(24)).as("MXCSR").isEqualTo(0x1FA0);
     assertThat(buffer.getShort(0)).as("FCW").isEqualTo((short) 0x37F);
-    assertThat(buffer.getLong(512)).as("XSTATE_BV").isEqualTo(3);
+    assertThat(buffer.getLong(512)).as("XSTATE_BV").isEqualTo(7);
     assertThat(buffer.getLong(160 + 16 * 5)).as("XMM5").isEqualTo(guest.cpu().xmm[20]);
+    assertThat(buffer.getLong(576 + 16 * 5)).as("YMM5, upper").isEqualTo(guest.cpu().xmm[22]);
+    assertThat(buffer.getLong(584 + 16 * 15)).as("YMM15, top").isEqualTo(guest.cpu().xmm[63]);
+    other.processor().setState(guest.processor().state());
+    assertThat(other.cpu().xmm).startsWith(java.util.Arrays.copyOf(guest.cpu().xmm, 64));
     // A component that is not in XSTATE_BV is in its initial state, whatever the area holds.
     buffer.putLong(512, 1);
     var state = guest.processor().state();
     other.processor().setState(withXsave(state, area));
     assertThat(other.cpu().xmm[20]).isZero();
+    assertThat(other.cpu().xmm[22]).isZero();
+  }
+
+  @Test
+  void upperHalvesAreKeptWhenXcr0NoLongerEnablesThem() {
+    scramble();
+    guest.cpu().xcr0 = 3;
+    other.processor().setState(guest.processor().state());
+    assertThat(other.cpu().xcr0).isEqualTo(3);
+    assertThat(other.cpu().xmm[63]).isEqualTo(guest.cpu().xmm[63]).isNotZero();
+  }
+
+  @Test
+  void avxWithoutSseIsRefused() {
+    guest.cpu().xcr0 = 5;
+    var state = guest.processor().state();
+    assertThatThrownBy(() -> other.processor().setState(state))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("AVX without SSE");
   }
 
   private static ProcessorState withXsave(ProcessorState s, byte[] xsave) {

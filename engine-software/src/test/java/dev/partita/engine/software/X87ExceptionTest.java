@@ -162,7 +162,8 @@ class X87ExceptionTest {
   @ParameterizedTest
   @CsvSource({
     "3, 0, 0, 0, 1F80, -1",
-    "4, 0, 0, 0, 1F80, 13", // a component that XCR0 does not enable
+    "7, 0, 0, 0, 1F80, -1",
+    "8, 0, 0, 0, 1F80, 13", // a component that XCR0 does not enable
     "8000000000000000, 0, 0, 0, 1F80, 13",
     "3, 1, 0, 0, 1F80, 13", // XCOMP_BV in the standard format
     "3, 0, 1, 0, 1F80, 13",
@@ -172,7 +173,8 @@ class X87ExceptionTest {
     "3, 8000000000000003, 0, 0, 1F80, -1",
     "1, 8000000000000001, 0, 0, 10000, -1", // but not in the compacted format
     "3, 8000000000000001, 0, 0, 1F80, 13", // present and not in the format
-    "3, 8000000000000007, 0, 0, 1F80, 13",
+    "4, 8000000000000007, 0, 0, 1F80, -1",
+    "3, 800000000000000B, 0, 0, 1F80, 13",
     "3, 8000000000000003, 1, 0, 1F80, 13",
     "3, 8000000000000003, 0, 1, 1F80, 13"
   })

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.LongConsumer;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -32,8 +33,18 @@ final class AptSource implements PackageSource {
 
   private static final String BUSYBOX = "busybox-static";
 
+  /// Debian's package of the daemons for Hyper-V's integration services.
+  private static final String DAEMONS = "hyperv-daemons";
+
+  /// Ubuntu's are of one kernel version each.
+  private static final String UBUNTU_DAEMONS = "linux-cloud-tools-";
+
+  /// What they are linked to.
+  private static final String C_LIBRARY = "libc6";
+
   /// A package with a kernel of one version in it.
-  private static final Pattern KERNEL = Pattern.compile("linux-image-(unsigned-)?[0-9].*");
+  private static final Pattern KERNEL =
+      Pattern.compile("linux-image-(?:unsigned-)?([0-9][0-9.]*-[0-9]+).*|linux-image-[0-9].*");
 
   /// What distributions split off from it.
   private static final Pattern KERNEL_PART = Pattern.compile("linux-(modules|binary)-[0-9].*");
@@ -89,6 +100,12 @@ final class AptSource implements PackageSource {
                       : "cannot fetch the package lists: %s; connect this machine to its package archive and try again"
                           .formatted(why));
             });
+  }
+
+  @Override
+  public boolean isComplete(List<PackageRecord> packages) {
+    return packages.stream()
+        .anyMatch(p -> p.name().equals(DAEMONS) || p.name().startsWith(UBUNTU_DAEMONS));
   }
 
   @Override
@@ -148,6 +165,7 @@ final class AptSource implements PackageSource {
         if (!kernel.isEmpty()) {
           List<PackageRecord> all = new ArrayList<>(kernel);
           all.add(busyBox.get());
+          all.addAll(daemonsFor(kernel.getFirst().name()));
           return Optional.of(List.copyOf(all));
         }
       }
@@ -180,6 +198,22 @@ final class AptSource implements PackageSource {
       }
     }
     return packages;
+  }
+
+  /// The daemons and their library; a guest goes without them where they are not offered.
+  private List<PackageRecord> daemonsFor(String kernel) throws ImageException {
+    List<String> names = new ArrayList<>(List.of(C_LIBRARY, DAEMONS));
+    Matcher version = KERNEL.matcher(kernel);
+    if (version.matches() && version.group(1) != null) {
+      names.add(UBUNTU_DAEMONS + version.group(1));
+    }
+    List<PackageRecord> offered = show(names);
+    Optional<PackageRecord> library = named(offered, C_LIBRARY);
+    Optional<PackageRecord> daemons =
+        offered.stream().filter(record -> !record.name().equals(C_LIBRARY)).findFirst();
+    return library.isPresent() && daemons.isPresent()
+        ? List.of(daemons.get(), library.get())
+        : List.of();
   }
 
   private static Optional<PackageRecord> named(List<PackageRecord> records, String name) {

@@ -20,6 +20,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -292,6 +293,18 @@ public final class DebianDisk {
         // The process is ending: it runs, and finds nothing to do.
       }
     }
+  }
+
+  /// Tells one way of making the usual disk from another, by a digest of all that decides on it.
+  public static String recipe() {
+    String all =
+        String.join("\n", PACKAGES)
+            + KERNEL_OPTIONS
+            + resource("install")
+            + resource("settle")
+            + resource("files");
+    byte[] digest = Manifest.sha256().digest(all.getBytes(StandardCharsets.UTF_8));
+    return HexFormat.of().formatHex(digest).substring(0, 12);
   }
 
   static String resource(String name) {

@@ -129,16 +129,32 @@ public final class DebianGuest {
     clearWork();
     Optional<List<PackageRecord>> kept = refresh ? Optional.empty() : keptPackages();
     if (kept.isPresent()) {
-      return make(kept.get(), progress); // only the recipe is new
+      List<PackageRecord> packages = kept.get(); // only the recipe is new
+      return make(source.isComplete(packages) ? packages : completed(packages, progress), progress);
     }
+    return make(fetchAll(refresh, progress), progress);
+  }
+
+  /// What a guest of today is made of, or the packages at hand when that cannot be had now.
+  private List<PackageRecord> completed(List<PackageRecord> atHand, Progress progress)
+      throws IOException {
+    try {
+      return fetchAll(false, progress);
+    } catch (ImageException e) {
+      LOGGER.log(System.Logger.Level.DEBUG, "made from the packages at hand", e);
+      return atHand;
+    }
+  }
+
+  private List<PackageRecord> fetchAll(boolean refresh, Progress progress) throws IOException {
     try {
       List<PackageRecord> packages = source.resolve(refresh, progress);
       fetchAll(packages, progress);
-      return make(packages, progress);
+      return packages;
     } catch (PackageSource.StaleListException e) {
       List<PackageRecord> packages = source.resolve(true, progress);
       fetchAll(packages, progress);
-      return make(packages, progress);
+      return packages;
     }
   }
 

@@ -17,10 +17,14 @@ interface PackageSource {
     }
   }
 
-  /// Finds the packages that a guest needs: the kernel's, then BusyBox.
+  /// Finds the packages that a guest needs: the kernel's, then BusyBox, then those of Hyper-V's
+  /// daemons with the C library they need, where the archive has them.
   ///
   /// @param fresh whether to fetch the archive's lists first rather than use those at hand
   List<PackageRecord> resolve(boolean fresh, Progress progress) throws ImageException;
+
+  /// Whether packages of an earlier guest are all that a guest of today is made of.
+  boolean isComplete(List<PackageRecord> packages);
 
   /// Fetches a package.
   ///

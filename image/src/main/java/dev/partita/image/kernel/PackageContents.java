@@ -23,11 +23,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Takes from a set of packages what a RAM disk is made of: the kernel, its modules, BusyBox.
+/// Takes from a set of packages what a RAM disk is made of: the kernel, its modules, BusyBox, the
+/// daemons for Hyper-V.
 ///
 /// Packages are read once, as streams. The modules, of which most will not be wanted but all must
 /// be known to find out which depend on which, wait in a scratch file. Not thread-safe.
@@ -41,6 +43,16 @@ public final class PackageContents implements Closeable {
   private static final Pattern BUSYBOX = Pattern.compile("(?:usr/)?bin/busybox");
   private static final Pattern DHCP_SCRIPT =
       Pattern.compile("usr/share/doc/busybox[^/]*/examples/udhcp/simple\\.script");
+
+  /// Debian has them in /usr/sbin, Ubuntu in a folder of the kernel's version.
+  private static final Pattern DAEMON =
+      Pattern.compile("usr/(?:sbin|lib/linux-tools[^/]*)/(hv_(?:kvp|vss|fcopy|fcopy_uio)_daemon)");
+
+  /// The C library and its loader; until version 2.33 they had its version in their names.
+  private static final Pattern LIBRARY =
+      Pattern.compile(
+          "(?:usr/)?lib(?:64)?/(?:x86_64-linux-gnu/)?"
+              + "(?:(libc)(?:\\.so\\.6|-2\\.[0-9]+\\.so)|(ld)-(?:linux-x86-64\\.so\\.2|2\\.[0-9]+\\.so))");
 
   /// Linux, Documentation/arch/x86/boot.rst: "HdrS" at offset 0x202.
   private static final int BOOT_MAGIC_OFFSET = 0x202;
@@ -57,6 +69,9 @@ public final class PackageContents implements Closeable {
   private byte @Nullable [] builtin;
   private byte @Nullable [] busyBox;
   private byte @Nullable [] dhcpScript;
+  private final Map<String, byte[]> daemons = new TreeMap<>();
+  private byte @Nullable [] library;
+  private byte @Nullable [] loader;
   private boolean kernelSeen;
 
   private PackageContents(Path kernelFile, Path scratchFile) throws IOException {
@@ -126,6 +141,24 @@ public final class PackageContents implements Closeable {
       busyBox = content.readAllBytes();
     } else if (DHCP_SCRIPT.matcher(path).matches()) {
       dhcpScript = content.readAllBytes();
+    } else {
+      takeDaemons(path, content);
+    }
+  }
+
+  private void takeDaemons(String path, InputStream content) throws IOException {
+    Matcher daemon = DAEMON.matcher(path);
+    if (daemon.matches()) {
+      daemons.put(daemon.group(1), content.readAllBytes());
+      return;
+    }
+    Matcher part = LIBRARY.matcher(path);
+    if (part.matches()) {
+      if (part.group(1) != null) {
+        library = content.readAllBytes();
+      } else {
+        loader = content.readAllBytes();
+      }
     }
   }
 
@@ -225,6 +258,21 @@ public final class PackageContents implements Closeable {
   /// BusyBox's example of a script that its DHCP client calls.
   public Optional<byte[]> dhcpScript() {
     return Optional.ofNullable(dhcpScript);
+  }
+
+  /// The daemons for Hyper-V's integration services, by name; none without the C library they need.
+  public Map<String, byte[]> daemons() {
+    return library == null || loader == null ? Map.of() : Map.copyOf(daemons);
+  }
+
+  /// The C library, `libc.so.6`, if there is one for {@link #daemons}.
+  public Optional<byte[]> library() {
+    return Optional.ofNullable(library);
+  }
+
+  /// The loader of programs that are linked to it, `ld-linux-x86-64.so.2`.
+  public Optional<byte[]> loader() {
+    return Optional.ofNullable(loader);
   }
 
   @Override

@@ -104,6 +104,39 @@ class AptSourceTest {
   }
 
   @Test
+  void theDaemonsForHyperVComeWithTheirLibrary() throws ImageException {
+    offerDebian(apt.hostLists);
+    FakeApt.offer(apt.hostLists, "hyperv-daemons", "libc6");
+    assertThat(resolve(false)).as("no library").doesNotContain("hyperv-daemons");
+    FakeApt.offer(apt.hostLists, "libc6", "");
+    assertThat(resolve(false))
+        .containsExactly(
+            "linux-image-6.1.0-56-cloud-amd64", "busybox-static", "hyperv-daemons", "libc6");
+    var packages = source.resolve(false, Progress.NONE);
+    assertThat(source.isComplete(packages)).isTrue();
+    assertThat(source.isComplete(packages.subList(0, 2))).isFalse();
+  }
+
+  @Test
+  void ubuntusDaemonsAreThoseOfTheKernel() throws ImageException {
+    FakeApt.offer(apt.hostLists, "linux-image-virtual", "linux-image-6.8.0-45-generic");
+    FakeApt.offer(
+        apt.hostLists, "linux-image-6.8.0-45-generic", "linux-modules-6.8.0-45-generic, kmod");
+    FakeApt.offer(apt.hostLists, "linux-modules-6.8.0-45-generic", "");
+    FakeApt.offer(apt.hostLists, "busybox-static", "");
+    FakeApt.offer(apt.hostLists, "libc6", "");
+    FakeApt.offer(apt.hostLists, "linux-cloud-tools-6.8.0-45", "libc6");
+    FakeApt.offer(apt.hostLists, "linux-cloud-tools-6.8.0-44", "libc6");
+    assertThat(resolve(false))
+        .containsExactly(
+            "linux-image-6.8.0-45-generic",
+            "linux-modules-6.8.0-45-generic",
+            "busybox-static",
+            "linux-cloud-tools-6.8.0-45",
+            "libc6");
+  }
+
+  @Test
   void debiansCloudKernelIsPreferredAndTheHostsListsServe() throws ImageException {
     offerDebian(apt.hostLists);
 

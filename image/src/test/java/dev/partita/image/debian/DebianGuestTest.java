@@ -41,15 +41,25 @@ class DebianGuestTest {
     final List<String> calls = new ArrayList<>();
     int failuresLeft;
     int cutsLeft;
+    boolean complete = true;
+    boolean offline;
 
     @Override
     public synchronized List<PackageRecord> resolve(boolean fresh, Progress progress)
         throws ImageException {
       calls.add(fresh ? "resolve fresh" : "resolve");
+      if (offline) {
+        throw new ImageException("no connection");
+      }
       if (fresh) {
         listed = offered;
       }
       return List.of(record("linux-image-1", listed), record("busybox-static", "1:1.35"));
+    }
+
+    @Override
+    public boolean isComplete(List<PackageRecord> packages) {
+      return complete;
     }
 
     @Override
@@ -236,6 +246,20 @@ class DebianGuestTest {
     assertThat(third.initrd()).exists();
     assertThat(old.initrd()).doesNotExist();
     assertThat(renewed.initrd()).exists();
+  }
+
+  @Test
+  void aNewRecipeThatWantsMorePackagesAsksForThemAndGoesWithout() throws IOException {
+    GuestFiles old = prepare();
+    source.calls.clear();
+    source.complete = false;
+
+    GuestFiles renewed = guest("r2").prepare(false, Progress.NONE);
+
+    assertThat(source.calls).containsExactly("resolve");
+    assertThat(renewed.initrd()).isNotEqualTo(old.initrd()).exists();
+    source.offline = true;
+    assertThat(guest("r3").prepare(false, Progress.NONE).initrd()).exists();
   }
 
   @Test

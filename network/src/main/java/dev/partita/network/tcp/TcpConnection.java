@@ -112,7 +112,7 @@ public final class TcpConnection {
   public void open(TcpSegment syn, long now) {
     passive = true;
     negotiate(syn);
-    sender.window(syn.sequence(), syn.acknowledgment(), syn.window());
+    sender.window(syn.sequence(), syn.acknowledgment(), syn.window(), true);
     touch(now);
   }
 
@@ -198,7 +198,7 @@ public final class TcpConnection {
     }
     sender.acknowledge(segment.acknowledgment(), now);
     // The window of a SYN is never scaled.
-    sender.window(segment.sequence(), segment.acknowledgment(), segment.window());
+    sender.window(segment.sequence(), segment.acknowledgment(), segment.window(), true);
     establish(now);
     ackNow = true;
     flushAcknowledgment(now);
@@ -253,7 +253,7 @@ public final class TcpConnection {
         return;
       }
       sender.acknowledge(segment.acknowledgment(), now);
-      sender.window(sequence, segment.acknowledgment(), scaledWindow(segment));
+      sender.window(sequence, segment.acknowledgment(), scaledWindow(segment), true);
       establish(now);
     } else if (!validAcknowledgment(segment.acknowledgment())) {
       challenge(now);
@@ -288,7 +288,7 @@ public final class TcpConnection {
     sender.sack(segment.sacks());
     if (sender.acknowledges(acknowledgment)) {
       sender.acknowledge(acknowledgment, now);
-      sender.window(segment.sequence(), acknowledgment, scaledWindow(segment));
+      sender.window(segment.sequence(), acknowledgment, scaledWindow(segment), true);
       if (sender.finAcknowledged()) {
         finAcknowledged(now);
       }
@@ -296,7 +296,7 @@ public final class TcpConnection {
     }
     boolean changed =
         acknowledgment - sender.unacknowledged() >= 0
-            && sender.window(segment.sequence(), acknowledgment, scaledWindow(segment));
+            && sender.window(segment.sequence(), acknowledgment, scaledWindow(segment), false);
     if (acknowledgment == sender.unacknowledged()
         && inFlight
         && segment.sequenceLength() == 0

@@ -164,9 +164,12 @@ final class TcpSender {
 
   /// Notes the peer's window (RFC 9293, 3.10.7.4).
   ///
+  /// @param acknowledges whether the segment acknowledged something new: then it is none of the
+  ///     past, and the window counts from what it acknowledged
   /// @return whether it changed
-  boolean window(int sequence, int acknowledgment, int octets) {
-    if (windowSequence - sequence < 0
+  boolean window(int sequence, int acknowledgment, int octets, boolean acknowledges) {
+    if (acknowledges
+        || windowSequence - sequence < 0
         || windowSequence == sequence && windowAcknowledgment - acknowledgment <= 0
         || !synAcknowledged()) {
       boolean changed = octets != window;

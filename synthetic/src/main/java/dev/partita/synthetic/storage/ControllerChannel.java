@@ -169,11 +169,7 @@ final class ControllerChannel implements ChannelHandler {
     }
     var unit = here ? controller.unit(lun) : null;
     if (unit == null) {
-      var result =
-          cdb.opcode() == Opcode.INQUIRY
-              ? LogicalUnit.absentInquiry(cdb, buffer, lun == 0)
-              : ScsiResult.NO_UNIT;
-      answer(packet, VstorPacket.result(srb, result));
+      answer(packet, VstorPacket.result(srb, absent(cdb, buffer, lun, here)));
       return;
     }
     var request = new Request(packet, srb, unit, cdb, buffer, count);
@@ -184,6 +180,16 @@ final class ControllerChannel implements ChannelHandler {
     }
   }
 
+  /// What a LUN answers where there is no unit.
+  private ScsiResult absent(Cdb cdb, DataBuffer buffer, int lun, boolean here) {
+    return switch (cdb.opcode()) {
+      case Opcode.INQUIRY -> LogicalUnit.absentInquiry(cdb, buffer, here && lun == 0);
+      case Opcode.SYNCHRONIZE_CACHE_10, Opcode.SYNCHRONIZE_CACHE_16 ->
+          here && controller.isDeparted(lun) ? ScsiResult.done() : ScsiResult.NO_UNIT;
+      default -> ScsiResult.NO_UNIT;
+    };
+  }
+
   private static Cdb cdb(ByteBuffer srb) {
     int length = Math.min(srb.get(VstorLayout.CDB_LENGTH) & 0xFF, VstorLayout.LONGEST_CDB);
     var bytes = new byte[length];
@@ -192,7 +198,11 @@ final class ControllerChannel implements ChannelHandler {
   }
 
   private ScsiResult reportLuns(Cdb cdb, DataBuffer buffer, boolean here) {
-    var luns = here ? controller.luns() : List.<Integer>of();
+    int select = cdb.u8(2); // units; well-known ones, of which there is none; both
+    if (select > 2) {
+      return ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
+    }
+    var luns = here && select != 1 ? controller.luns() : List.<Integer>of();
     var list = ByteBuffer.allocate(8 + 8 * luns.size()).putInt(8 * luns.size()).putInt(0);
     for (int lun : luns) {
       // Single-level addressing (SAM-5, 4.7.7.2).

@@ -218,6 +218,9 @@ public final class DvdDrive extends LogicalUnit {
     if (sector > sectors || count > sectors - sector) {
       return ScsiResult.failed(Sense.OUT_OF_RANGE);
     }
+    if (count == 0) {
+      return ScsiResult.done(); // also at the end, which may lie beyond the image's
+    }
     long bytes = count * SECTOR_SIZE;
     if (bytes > data.length()) {
       return ScsiResult.BAD_BUFFER;
@@ -236,7 +239,7 @@ public final class DvdDrive extends LogicalUnit {
   /// Images need not end with a whole sector: what lacks is zeroes.
   private static void readPadded(VirtualDisk disk, long offset, List<MemorySegment> to, int bytes)
       throws IOException {
-    long there = Math.clamp(disk.size() - offset, 0, bytes);
+    long there = Math.min(bytes, disk.size() - offset);
     if (there == bytes) {
       disk.read(offset, to);
       return;
@@ -251,9 +254,7 @@ public final class DvdDrive extends LogicalUnit {
       segment.asSlice(piece).fill((byte) 0);
       done += segment.byteSize();
     }
-    if (there > 0) {
-      disk.read(offset, part);
-    }
+    disk.read(offset, part);
   }
 
   /// READ CD of what a data track has without its error correction: the user data of mode 1.

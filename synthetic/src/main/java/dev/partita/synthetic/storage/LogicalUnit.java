@@ -40,6 +40,11 @@ public abstract sealed class LogicalUnit permits ScsiDisk, DvdDrive {
   /// The answer to INQUIRY, one page of vital product data or the standard one.
   abstract ScsiResult inquiry(Cdb cdb, DataBuffer data);
 
+  /// Brings all that was written to the medium.
+  ScsiResult flush() {
+    return ScsiResult.done();
+  }
+
   /// Runs a command.
   final ScsiResult execute(Cdb cdb, DataBuffer data) {
     switch (cdb.opcode()) {

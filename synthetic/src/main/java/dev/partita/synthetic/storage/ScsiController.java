@@ -9,7 +9,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -41,6 +43,7 @@ public final class ScsiController implements VmbusDevice {
   private Phase phase = Phase.CLOSED;
   private int version;
   private boolean rescanDue;
+  private final Set<Integer> departed = new TreeSet<>();
   private final Map<Integer, StorageState.ChannelState> restored = new TreeMap<>();
 
   /// @param instance which controller of the partition it is
@@ -70,6 +73,7 @@ public final class ScsiController implements VmbusDevice {
       if (index == 0 && !channel.restored()) {
         phase = Phase.CLOSED;
         rescanDue = false;
+        departed.clear();
       }
     }
     var handler =
@@ -104,17 +108,32 @@ public final class ScsiController implements VmbusDevice {
     if (units.putIfAbsent(lun, unit) != null) {
       throw new IllegalStateException("there is a unit at LUN " + lun);
     }
+    synchronized (this) {
+      departed.remove(lun);
+    }
     rescan();
   }
 
-  /// Pulls a unit out; the guest is told. When this returns, no request uses it any more.
+  /// Flushes a unit and pulls it out; the guest is told. When this returns, no request uses it any
+  /// more.
   public @Nullable LogicalUnit detach(int lun) {
     var unit = units.remove(lun);
     if (unit != null) {
       unit.requests().end();
+      if (unit.flush().isGood()) {
+        synchronized (this) {
+          departed.add(lun);
+        }
+      }
       rescan();
     }
     return unit;
+  }
+
+  /// Whether a unit was pulled out there, all it was given on its medium. Linux flushes a disk when
+  /// it has learned that it is gone, and takes a refusal for lost data.
+  synchronized boolean isDeparted(int lun) {
+    return departed.contains(lun);
   }
 
   @Nullable LogicalUnit unit(int lun) {
@@ -249,7 +268,7 @@ public final class ScsiController implements VmbusDevice {
           }
         });
     channelStates.addAll(restored.values());
-    return new StorageState(phase, version, rescanDue, unitStates, channelStates);
+    return new StorageState(phase, version, rescanDue, departed, unitStates, channelStates);
   }
 
   /// Takes a state over, before the bus does, with the same units attached.
@@ -267,6 +286,8 @@ public final class ScsiController implements VmbusDevice {
     phase = state.phase();
     version = state.version();
     rescanDue = state.rescanDue();
+    departed.clear();
+    departed.addAll(state.departed());
     restored.clear();
     for (var channel : state.channels()) {
       restored.put(channel.subChannel(), channel);

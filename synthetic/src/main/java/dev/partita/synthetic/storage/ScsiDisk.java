@@ -26,6 +26,7 @@ public final class ScsiDisk extends LogicalUnit {
   private static final int SAME_NO_DATA = 1;
 
   private final VirtualDisk disk;
+  private final UUID identity;
   private final DiskPages pages;
   private final DiskFailures failures;
   private final int sectorSize;
@@ -35,6 +36,7 @@ public final class ScsiDisk extends LogicalUnit {
   /// @param identity by which guests tell disks apart; the same whenever the disk is attached
   public ScsiDisk(VirtualDisk disk, UUID identity) {
     this.disk = disk;
+    this.identity = identity;
     this.sectorSize = disk.logicalSectorSize();
     this.sectors = disk.size() / sectorSize;
     this.pages = new DiskPages(disk, identity);
@@ -208,6 +210,11 @@ public final class ScsiDisk extends LogicalUnit {
       return ScsiResult.failed(Sense.OUT_OF_RANGE);
     }
     return flush(sector);
+  }
+
+  @Override
+  ScsiResult flush() {
+    return disk.readOnly() ? ScsiResult.done() : flush(0);
   }
 
   private ScsiResult flush(long sector) {
@@ -427,6 +434,11 @@ public final class ScsiDisk extends LogicalUnit {
     }
     setAttentions(saved.attentions());
     writeCache = saved.writeCache();
+  }
+
+  /// By which guests tell it from others.
+  public UUID identity() {
+    return identity;
   }
 
   /// The virtual disk.

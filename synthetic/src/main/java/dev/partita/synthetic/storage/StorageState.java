@@ -3,25 +3,29 @@ package dev.partita.synthetic.storage;
 import dev.partita.vmbus.Packet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /// The saveable state of a SCSI controller.
 ///
 /// @param phase how far its first channel's negotiation is
 /// @param version of the protocol, or 0
 /// @param rescanDue whether the guest is still to be told of units that came or went
+/// @param departed LUNs of units that were pulled out in good order since the guest began
 /// @param units state of the units by LUN
 /// @param channels those of its channels that have something left to do
 public record StorageState(
     Phase phase,
     int version,
     boolean rescanDue,
+    Set<Integer> departed,
     Map<Integer, UnitState> units,
     List<ChannelState> channels) {
   /// Of a controller that no guest has opened.
   public static final StorageState NONE =
-      new StorageState(Phase.CLOSED, 0, false, Map.of(), List.of());
+      new StorageState(Phase.CLOSED, 0, false, Set.of(), Map.of(), List.of());
 
   public StorageState {
+    departed = Set.copyOf(departed);
     units = Map.copyOf(units);
     channels = List.copyOf(channels);
   }

@@ -63,7 +63,7 @@ class SyntheticKeyboardFuzzTest {
   @Test
   void randomDriversHold() {
     var random = new SplittableRandom(0x5EED);
-    for (int i = 0; i < 20_000; i++) {
+    for (int i = 0; i < 10_000; i++) {
       var input = new byte[random.nextInt(200)];
       random.nextBytes(input);
       fuzz(input);

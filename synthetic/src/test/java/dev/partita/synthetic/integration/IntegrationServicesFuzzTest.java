@@ -26,7 +26,7 @@ class IntegrationServicesFuzzTest {
   @Test
   void randomConversationsHold() throws Exception {
     var random = new SplittableRandom(0x5EED);
-    for (int i = 0; i < 4_000; i++) {
+    for (int i = 0; i < 1_500; i++) {
       var input = new byte[random.nextInt(400)];
       random.nextBytes(input);
       fuzz(input);

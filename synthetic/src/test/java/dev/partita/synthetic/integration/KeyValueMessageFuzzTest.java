@@ -23,7 +23,7 @@ class KeyValueMessageFuzzTest {
   @Test
   void randomBytesHold() {
     var random = new SplittableRandom(0x5EED);
-    for (int i = 0; i < 2_000; i++) {
+    for (int i = 0; i < 1_000; i++) {
       var body = new byte[random.nextInt(3000)];
       random.nextBytes(body);
       // Small numbers where sizes and counts are, so that some are possible.
