@@ -1,5 +1,10 @@
 package dev.partita.engine.software;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
 /// Multiplication and addition with one rounding. Quick in the usual case, as {@link SimdFloat};
 /// else by integers with every rounding mode, exception and NaN, as {@link SoftFloat}.
 ///
@@ -10,13 +15,33 @@ final class FusedArithmetic {
 
   static final int NEGATE_ADDEND = 2;
 
+  /// Whether the host multiplies and adds in one instruction. Where it does not, {@link Math#fma}
+  /// works with big decimals, which is much slower than the integers here.
+  private static final boolean IN_HARDWARE = inHardware();
+
   private FusedArithmetic() {}
+
+  private static boolean inHardware() {
+    if (!System.getProperty("os.arch", "").equals("amd64")) {
+      return true;
+    }
+    try (var lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+      return lines
+          .filter(line -> line.startsWith("flags"))
+          .findFirst()
+          .map(line -> line.contains(" fma "))
+          .orElse(true);
+    } catch (IOException | UncheckedIOException e) {
+      return true;
+    }
+  }
 
   /// Computes `a * b + s`.
   ///
   /// @param negate {@link #NEGATE_PRODUCT}, {@link #NEGATE_ADDEND}, both, or 0
   static long fuse64(Cpu c, long a, long b, long s, int negate) {
-    if (SimdFloat.quickInexact(c.mxcsr)
+    if (IN_HARDWARE
+        && SimdFloat.quickInexact(c.mxcsr)
         && SimdFloat.usual(a)
         && SimdFloat.usual(b)
         && SimdFloat.usual(s)) {
@@ -32,7 +57,8 @@ final class FusedArithmetic {
   }
 
   static int fuse32(Cpu c, int a, int b, int s, int negate) {
-    if (SimdFloat.quickInexact(c.mxcsr)
+    if (IN_HARDWARE
+        && SimdFloat.quickInexact(c.mxcsr)
         && SimdFloat.usual(a)
         && SimdFloat.usual(b)
         && SimdFloat.usual(s)) {

@@ -68,6 +68,11 @@ final class VexForms {
           parts[5]);
     }
 
+    /// The same without memory.
+    Form ofRegisters() {
+      return new Form(pp, map, opcode, extension, w, l, operands.replace("m", ""));
+    }
+
     boolean has(char c) {
       return operands.indexOf(c) >= 0;
     }
