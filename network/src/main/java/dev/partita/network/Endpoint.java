@@ -2,8 +2,9 @@ package dev.partita.network;
 
 /// What is plugged into a port of a switch: a NIC, the NAT, a TAP device, a link.
 ///
-/// Several threads may deliver at once. None of these calls may block, nor send into the switch on
-/// the same thread while it holds a lock that its {@link #deliver} takes.
+/// Several threads may deliver at once. None of these calls may block. A lock that {@link
+/// #deliver} takes must not be held while the endpoint sends, ends a batch or calls {@link
+/// Port#ready}: others deliver under locks of their own, and both together would be a deadlock.
 public interface Endpoint {
   /// What it takes as it is. May change while it is connected.
   Offloads offloads();

@@ -69,6 +69,15 @@ public record NatSettings(
         Limits.DEFAULT);
   }
 
+  /// The default network on this host: with IPv4 addresses that hide none of the host's networks
+  /// from the guests, and a way into the IPv6 Internet if the host has one.
+  public static NatSettings forHost() {
+    var networks = HostInterfaces.networks();
+    return standard()
+        .withIpv4(HostInterfaces.free(networks))
+        .withRoutesIpv6(HostInterfaces.routesIpv6(networks));
+  }
+
   /// The gateway's IPv4 address.
   public IpAddress gateway4() {
     return ipv4.at(1);

@@ -17,7 +17,8 @@ import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -33,7 +34,7 @@ final class SocketLoop implements HostNetwork {
   private final Runnable timers;
   private final Runnable batchEnd;
   private final Thread thread;
-  private final AtomicInteger open = new AtomicInteger();
+  private final Set<SelectableChannel> open = ConcurrentHashMap.newKeySet();
   private volatile boolean closed;
 
   /// Takes part in the loop.
@@ -97,7 +98,7 @@ final class SocketLoop implements HostNetwork {
       throws IOException {
     channel.configureBlocking(false);
     var key = channel.register(selector, operations, watch);
-    open.incrementAndGet();
+    open.add(channel);
     wakeLoop();
     return key;
   }
@@ -116,10 +117,10 @@ final class SocketLoop implements HostNetwork {
   }
 
   private void close(SelectableChannel channel) {
-    if (!channel.isOpen()) {
+    // A connection that failed is closed already, but still counted.
+    if (!open.remove(channel)) {
       return;
     }
-    open.decrementAndGet();
     try {
       channel.close();
     } catch (IOException e) {
@@ -245,7 +246,7 @@ final class SocketLoop implements HostNetwork {
 
   @Override
   public int open() {
-    return open.get();
+    return open.size();
   }
 
   @Override

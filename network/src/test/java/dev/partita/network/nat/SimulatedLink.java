@@ -46,7 +46,7 @@ final class SimulatedLink implements AutoCloseable {
   boolean full;
 
   SimulatedLink(NatSettings settings) {
-    this(settings, java.nio.file.Path.of("/nonexistent/resolv.conf"));
+    this(settings, java.nio.file.Path.of("/dev/null"));
   }
 
   SimulatedLink(NatSettings settings, java.nio.file.Path resolvConf) {

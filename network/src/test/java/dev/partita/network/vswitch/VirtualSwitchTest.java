@@ -501,4 +501,17 @@ class VirtualSwitchTest {
       assertThat(a2.frames).hasSize(1);
     }
   }
+
+  @Test
+  void anOperatorSeesPortsAndWhatWasDropped() {
+    portA.configure(portA.settings().withVlan(new VlanMode.Access(5)).withLimits(8_000_000, 0));
+    send(portA, plain(B, STRANGER));
+    var info = SwitchInfo.of(network);
+    assertThat(SwitchInfo.list(List.of(info))).element(1).asString().matches("test +external +3");
+    assertThat(info.show())
+        .contains(
+            "test: external switch, 3 ports, 0 learned stations",
+            "  a: adapter 00:15:5d:00:00:0a, link up, VLAN access 5, out 8.0 Mbit/s",
+            "    dropped: 1 spoofed source");
+  }
 }
