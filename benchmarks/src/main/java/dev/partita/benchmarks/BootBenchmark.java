@@ -1,6 +1,6 @@
 package dev.partita.benchmarks;
 
-import dev.partita.image.GuestFiles;
+import dev.partita.benchmarks.LoginBoots.Login;
 import dev.partita.image.GuestScript;
 import dev.partita.image.Images;
 import java.io.IOException;
@@ -34,11 +34,11 @@ import picocli.CommandLine.Option;
     description = {
       "Boots Debian's kernel under Partita and under QEMU TCG in turn, with the same initial RAM"
           + " disk, command line, memory and processors, to a script that prints a marker and powers"
-          + " off. The median counts."
+          + " off; then a Debian from its disk to the login prompt. The median counts."
     },
     mixinStandardHelpOptions = true)
 final class BootBenchmark implements Callable<Integer> {
-  private static final String QEMU = "qemu-system-x86_64";
+  static final String QEMU = "qemu-system-x86_64";
 
   /// The nearest to Partita's processor that QEMU has: x86-64-v2, and what Partita offers beyond.
   private static final String QEMU_CPU =
@@ -47,7 +47,7 @@ final class BootBenchmark implements Callable<Integer> {
 
   /// Work that one processor model would save and the other not is left out on both sides:
   /// mitigations of speculation, which Partita's processor does not need.
-  private static final String COMMON_PARAMETERS = " mitigations=off";
+  static final String COMMON_PARAMETERS = " mitigations=off";
 
   private static final String MARKER = "partita-bench-marker";
 
@@ -69,6 +69,14 @@ final class BootBenchmark implements Callable<Integer> {
       defaultValue = "1",
       description = "Virtual processors (default: ${DEFAULT-VALUE}).")
   private int processors;
+
+  @Option(
+      names = "--login-runs",
+      defaultValue = "3",
+      description =
+          "Boots of each from a Debian's disk to the login prompt; 0: none (default:"
+              + " ${DEFAULT-VALUE}).")
+  private int loginRuns;
 
   @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "300", hidden = true)
   private int limit;
@@ -111,14 +119,44 @@ final class BootBenchmark implements Callable<Integer> {
     System.out.printf("%-8s %14s %15s %8s%n", "", "start to init", "kernel to init", "whole");
     for (int i = 0; i < runs; i++) {
       if (partita) {
-        ours.add(run("partita", partitaCommand(launcher, files, commandLine)));
+        ours.add(
+            run(
+                "partita",
+                partitaCommand(
+                    launcher, files.kernel(), files.initrd(), commandLine, memory, processors)));
       }
       if (qemu) {
-        theirs.add(run("qemu", qemuCommand(files, commandLine)));
+        theirs.add(
+            run(
+                "qemu",
+                qemuCommand(files.kernel(), files.initrd(), commandLine, memory, processors)));
       }
     }
     report(ours, theirs);
+    if (loginRuns > 0) {
+      reportLogins(launcher, partita, qemu);
+    }
     return 0;
+  }
+
+  private void reportLogins(String launcher, boolean partita, boolean qemu)
+      throws IOException, InterruptedException {
+    var ours = new ArrayList<Login>();
+    var theirs = new ArrayList<Login>();
+    new LoginBoots(launcher, memory, processors, Duration.ofSeconds(limit))
+        .run(loginRuns, partita, qemu, ours, theirs);
+    System.out.printf("%n%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
+    reportRow("start to login", median(ours, Login::whole), median(theirs, Login::whole));
+    reportRow("kernel to login", median(ours, Login::kernel), median(theirs, Login::kernel));
+  }
+
+  private static void reportRow(String name, double mine, double other) {
+    System.out.printf(
+        "%-15s %10s %10s %16s%n",
+        name,
+        seconds(mine),
+        seconds(other),
+        other > 0 && mine > 0 ? "%.2f".formatted(mine / other) : "-");
   }
 
   private BootRun run(String name, List<String> command) throws IOException, InterruptedException {
@@ -129,14 +167,16 @@ final class BootBenchmark implements Callable<Integer> {
     return run;
   }
 
-  private List<String> partitaCommand(String launcher, GuestFiles files, String commandLine) {
+  /// The command that boots a kernel under Partita with the script on the command line.
+  static List<String> partitaCommand(
+      String launcher, Path kernel, Path initrd, String commandLine, int memory, int processors) {
     return List.of(
         launcher,
         "run",
         "--kernel",
-        files.kernel().toString(),
+        kernel.toString(),
         "--initrd",
-        files.initrd().toString(),
+        initrd.toString(),
         "--append",
         commandLine,
         "--memory",
@@ -147,7 +187,9 @@ final class BootBenchmark implements Callable<Integer> {
         "--stats");
   }
 
-  private List<String> qemuCommand(GuestFiles files, String commandLine) {
+  /// The same under QEMU's TCG.
+  static List<String> qemuCommand(
+      Path kernel, Path initrd, String commandLine, int memory, int processors) {
     return List.of(
         QEMU,
         "-accel",
@@ -167,14 +209,14 @@ final class BootBenchmark implements Callable<Integer> {
         "stdio",
         "-no-reboot",
         "-kernel",
-        files.kernel().toString(),
+        kernel.toString(),
         "-initrd",
-        files.initrd().toString(),
+        initrd.toString(),
         "-append",
         commandLine);
   }
 
-  private static boolean isOnPath(String program) {
+  static boolean isOnPath(String program) {
     var path = System.getenv("PATH");
     return path != null
         && Arrays.stream(path.split(":"))
@@ -189,16 +231,7 @@ final class BootBenchmark implements Callable<Integer> {
     measures.put("whole process", BootRun::whole);
     System.out.printf("%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
     measures.forEach(
-        (name, measure) -> {
-          double mine = median(ours, measure);
-          double other = median(theirs, measure);
-          System.out.printf(
-              "%-15s %10s %10s %16s%n",
-              name,
-              seconds(mine),
-              seconds(other),
-              other > 0 && mine > 0 ? "%.2f".formatted(mine / other) : "-");
-        });
+        (name, measure) -> reportRow(name, median(ours, measure), median(theirs, measure)));
     System.out.printf(
         "%-15s %6.0f MiB %6.0f MiB   (guest RAM included)%n",
         "resident at init",
@@ -216,7 +249,7 @@ final class BootBenchmark implements Callable<Integer> {
     return value > 0 ? "%.2f s".formatted(value) : "-";
   }
 
-  private static double median(List<BootRun> runs, ToDoubleFunction<BootRun> measure) {
+  private static <T> double median(List<T> runs, ToDoubleFunction<T> measure) {
     var values = runs.stream().mapToDouble(measure).sorted().toArray();
     if (values.length == 0) {
       return 0;
