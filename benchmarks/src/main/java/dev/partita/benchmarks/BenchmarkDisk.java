@@ -23,6 +23,9 @@ record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd,
     implements AutoCloseable {
   private static final long SIZE = 4L << 30;
 
+  /// Folders' names, with the process after it.
+  private static final String RUN = "run-";
+
   /// Makes a Debian with further packages, or takes the one made before.
   ///
   /// @param name of the disk in the cache
@@ -46,7 +49,8 @@ record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd,
   }
 
   private static BenchmarkDisk of(Path kept, Path image) throws IOException {
-    var folder = Files.createTempDirectory(kept, "run-");
+    deleteOrphans(kept);
+    var folder = Files.createDirectories(kept.resolve(RUN + ProcessHandle.current().pid()));
     try (var disk = Disks.open(image, false)) {
       var found = KernelFinder.find(disk);
       var kernel = folder.resolve("vmlinuz");
@@ -86,13 +90,30 @@ record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd,
     return raw;
   }
 
-  @Override
-  public void close() throws IOException {
+  /// Deletes what benchmarks left that were killed.
+  private static void deleteOrphans(Path kept) throws IOException {
+    try (Stream<Path> folders = Files.list(kept)) {
+      for (var folder : folders.toList()) {
+        var name = folder.getFileName().toString();
+        if (name.matches(RUN + "[0-9]{1,10}")
+            && ProcessHandle.of(Long.parseLong(name.substring(RUN.length()))).isEmpty()) {
+          delete(folder);
+        }
+      }
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       for (var file : files.toList()) {
         Files.deleteIfExists(file);
       }
     }
     Files.deleteIfExists(folder);
+  }
+
+  @Override
+  public void close() throws IOException {
+    delete(folder);
   }
 }
