@@ -4,6 +4,7 @@ module dev.partita.benchmarks {
   requires java.management;
   requires static org.jspecify;
   requires dev.partita.cli;
+  requires dev.partita.disk;
   requires dev.partita.hypervisor;
   requires dev.partita.image;
   requires dev.partita.worker;

@@ -1,5 +1,6 @@
 package dev.partita.benchmarks;
 
+import dev.partita.benchmarks.LoginBoots.Login;
 import dev.partita.image.GuestScript;
 import dev.partita.image.Images;
 import java.io.IOException;
@@ -33,7 +34,7 @@ import picocli.CommandLine.Option;
     description = {
       "Boots Debian's kernel under Partita and under QEMU TCG in turn, with the same initial RAM"
           + " disk, command line, memory and processors, to a script that prints a marker and powers"
-          + " off. The median counts."
+          + " off; then a Debian from its disk to the login prompt. The median counts."
     },
     mixinStandardHelpOptions = true)
 final class BootBenchmark implements Callable<Integer> {
@@ -68,6 +69,14 @@ final class BootBenchmark implements Callable<Integer> {
       defaultValue = "1",
       description = "Virtual processors (default: ${DEFAULT-VALUE}).")
   private int processors;
+
+  @Option(
+      names = "--login-runs",
+      defaultValue = "3",
+      description =
+          "Boots of each from a Debian's disk to the login prompt; 0: none (default:"
+              + " ${DEFAULT-VALUE}).")
+  private int loginRuns;
 
   @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "300", hidden = true)
   private int limit;
@@ -124,7 +133,30 @@ final class BootBenchmark implements Callable<Integer> {
       }
     }
     report(ours, theirs);
+    if (loginRuns > 0) {
+      reportLogins(launcher, partita, qemu);
+    }
     return 0;
+  }
+
+  private void reportLogins(String launcher, boolean partita, boolean qemu)
+      throws IOException, InterruptedException {
+    var ours = new ArrayList<Login>();
+    var theirs = new ArrayList<Login>();
+    new LoginBoots(launcher, memory, processors, Duration.ofSeconds(limit))
+        .run(loginRuns, partita, qemu, ours, theirs);
+    System.out.printf("%n%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
+    reportRow("start to login", median(ours, Login::whole), median(theirs, Login::whole));
+    reportRow("kernel to login", median(ours, Login::kernel), median(theirs, Login::kernel));
+  }
+
+  private static void reportRow(String name, double mine, double other) {
+    System.out.printf(
+        "%-15s %10s %10s %16s%n",
+        name,
+        seconds(mine),
+        seconds(other),
+        other > 0 && mine > 0 ? "%.2f".formatted(mine / other) : "-");
   }
 
   private BootRun run(String name, List<String> command) throws IOException, InterruptedException {
@@ -199,16 +231,7 @@ final class BootBenchmark implements Callable<Integer> {
     measures.put("whole process", BootRun::whole);
     System.out.printf("%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
     measures.forEach(
-        (name, measure) -> {
-          double mine = median(ours, measure);
-          double other = median(theirs, measure);
-          System.out.printf(
-              "%-15s %10s %10s %16s%n",
-              name,
-              seconds(mine),
-              seconds(other),
-              other > 0 && mine > 0 ? "%.2f".formatted(mine / other) : "-");
-        });
+        (name, measure) -> reportRow(name, median(ours, measure), median(theirs, measure)));
     System.out.printf(
         "%-15s %6.0f MiB %6.0f MiB   (guest RAM included)%n",
         "resident at init",
@@ -226,7 +249,7 @@ final class BootBenchmark implements Callable<Integer> {
     return value > 0 ? "%.2f s".formatted(value) : "-";
   }
 
-  private static double median(List<BootRun> runs, ToDoubleFunction<BootRun> measure) {
+  private static <T> double median(List<T> runs, ToDoubleFunction<T> measure) {
     var values = runs.stream().mapToDouble(measure).sorted().toArray();
     if (values.length == 0) {
       return 0;
