@@ -136,8 +136,8 @@ class GuestServicesTest {
     }
     try (var vm = booted("--disk", disk.toString())) {
       vm.type("modprobe ext4; mke2fs /dev/sda >/dev/null && mount /dev/sda /mnt && df /mnt\n");
-      vm.expect(" /mnt\r\n", SECONDS);
-      partita(0, "guest", "freeze");
+      vm.expect("% /mnt\r\n", SECONDS);
+      partita(0, "guest", "freeze", "--for", "10m");
       assertThat(partita(0, "guest", "info")).contains("file systems       frozen\n");
       assertThat(partita(7, "guest", "freeze")).contains("frozen already");
       vm.type("(date >/mnt/file; echo is-\"written\") & sleep 2; echo has-\"waited\"\n");
