@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Every VEX-coded form of the vector registers, against the host's processor: registers and
 /// memory, all 256 bits of every register compared. The notation is {@link VexForms}'.
 class AvxTest {
-  private static final int RUNS = Integer.getInteger("partita.differential.runs", 120);
+  private static final int RUNS = Integer.getInteger("partita.differential.runs", 60);
 
   private static final String AVX_MOVES =
       """
