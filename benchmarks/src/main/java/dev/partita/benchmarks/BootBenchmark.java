@@ -1,6 +1,5 @@
 package dev.partita.benchmarks;
 
-import dev.partita.image.GuestFiles;
 import dev.partita.image.GuestScript;
 import dev.partita.image.Images;
 import java.io.IOException;
@@ -38,7 +37,7 @@ import picocli.CommandLine.Option;
     },
     mixinStandardHelpOptions = true)
 final class BootBenchmark implements Callable<Integer> {
-  private static final String QEMU = "qemu-system-x86_64";
+  static final String QEMU = "qemu-system-x86_64";
 
   /// The nearest to Partita's processor that QEMU has: x86-64-v2, and what Partita offers beyond.
   private static final String QEMU_CPU =
@@ -47,7 +46,7 @@ final class BootBenchmark implements Callable<Integer> {
 
   /// Work that one processor model would save and the other not is left out on both sides:
   /// mitigations of speculation, which Partita's processor does not need.
-  private static final String COMMON_PARAMETERS = " mitigations=off";
+  static final String COMMON_PARAMETERS = " mitigations=off";
 
   private static final String MARKER = "partita-bench-marker";
 
@@ -111,10 +110,17 @@ final class BootBenchmark implements Callable<Integer> {
     System.out.printf("%-8s %14s %15s %8s%n", "", "start to init", "kernel to init", "whole");
     for (int i = 0; i < runs; i++) {
       if (partita) {
-        ours.add(run("partita", partitaCommand(launcher, files, commandLine)));
+        ours.add(
+            run(
+                "partita",
+                partitaCommand(
+                    launcher, files.kernel(), files.initrd(), commandLine, memory, processors)));
       }
       if (qemu) {
-        theirs.add(run("qemu", qemuCommand(files, commandLine)));
+        theirs.add(
+            run(
+                "qemu",
+                qemuCommand(files.kernel(), files.initrd(), commandLine, memory, processors)));
       }
     }
     report(ours, theirs);
@@ -129,14 +135,16 @@ final class BootBenchmark implements Callable<Integer> {
     return run;
   }
 
-  private List<String> partitaCommand(String launcher, GuestFiles files, String commandLine) {
+  /// The command that boots a kernel under Partita with the script on the command line.
+  static List<String> partitaCommand(
+      String launcher, Path kernel, Path initrd, String commandLine, int memory, int processors) {
     return List.of(
         launcher,
         "run",
         "--kernel",
-        files.kernel().toString(),
+        kernel.toString(),
         "--initrd",
-        files.initrd().toString(),
+        initrd.toString(),
         "--append",
         commandLine,
         "--memory",
@@ -147,7 +155,9 @@ final class BootBenchmark implements Callable<Integer> {
         "--stats");
   }
 
-  private List<String> qemuCommand(GuestFiles files, String commandLine) {
+  /// The same under QEMU's TCG.
+  static List<String> qemuCommand(
+      Path kernel, Path initrd, String commandLine, int memory, int processors) {
     return List.of(
         QEMU,
         "-accel",
@@ -167,14 +177,14 @@ final class BootBenchmark implements Callable<Integer> {
         "stdio",
         "-no-reboot",
         "-kernel",
-        files.kernel().toString(),
+        kernel.toString(),
         "-initrd",
-        files.initrd().toString(),
+        initrd.toString(),
         "-append",
         commandLine);
   }
 
-  private static boolean isOnPath(String program) {
+  static boolean isOnPath(String program) {
     var path = System.getenv("PATH");
     return path != null
         && Arrays.stream(path.split(":"))

@@ -11,7 +11,7 @@ import picocli.CommandLine.Spec;
     name = "partita bench",
     description = "Benchmarks, side by side with the peer.",
     mixinStandardHelpOptions = true,
-    subcommands = {BootBenchmark.class, ExitsBenchmark.class})
+    subcommands = {BootBenchmark.class, CpuBenchmark.class, ExitsBenchmark.class})
 public final class Main implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();
 

@@ -231,6 +231,17 @@ final class ArithmeticInstructions {
     long compute(Cpu c, long old) {
       return Arithmetic.apply(c, operation, old, Operands.get(c, source, size), size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && e.update(
+              this,
+              () -> {
+                e.get(source, size);
+                e.flag().binary(operation, size);
+              });
+    }
   }
 
   /// m op= immediate.
@@ -247,6 +258,17 @@ final class ArithmeticInstructions {
     @Override
     long compute(Cpu c, long old) {
       return Arithmetic.apply(c, operation, old, immediate, size);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && e.update(
+              this,
+              () -> {
+                e.constant(immediate, size);
+                e.flag().binary(operation, size);
+              });
     }
   }
 
@@ -269,6 +291,19 @@ final class ArithmeticInstructions {
         Operands.set(c, destination, size, r);
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.storeValue(size);
+      e.get(destination, size);
+      e.loadValue(size);
+      e.flag().binary(operation, size);
+      if (!Arithmetic.comparesOnly(operation)) {
+        e.put(destination, size);
+      }
+      return true;
+    }
   }
 
   /// reg op= immediate, comparisons too; 8 and 16 bits.
@@ -289,6 +324,11 @@ final class ArithmeticInstructions {
         Operands.set(c, destination, size, r);
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(operation, size, destination, immediate);
+    }
   }
 
   /// CMP and TEST of r/m with reg; 8 and 16 bits.
@@ -305,6 +345,14 @@ final class ArithmeticInstructions {
     @Override
     void execute(Cpu c) {
       Arithmetic.apply(c, operation, source(c), Operands.get(c, other, size), size);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.get(other, size);
+      e.flag().binary(operation, size);
+      return true;
     }
   }
 
@@ -324,6 +372,11 @@ final class ArithmeticInstructions {
       long a = Operands.load(c, memory.readAddress(c, size), size);
       Arithmetic.apply(c, operation, a, immediate, size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(operation, size, memory, immediate);
+    }
   }
 
   // ---- Frequent special cases
@@ -339,6 +392,20 @@ final class ArithmeticInstructions {
       c.r[destination] = 0;
       c.logicFlags(0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.b.iconst_0();
+      e.putInt(destination);
+      e.b.iconst_0();
+      e.flag().logicResult(4);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Cmp8RegReg extends Form.RegReg {
@@ -351,6 +418,16 @@ final class ArithmeticInstructions {
       int a = (int) c.r[destination];
       int b = (int) c.r[source];
       c.subFlagsSmall(a, b, a - b, 56);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.CMP, 1, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -365,6 +442,11 @@ final class ArithmeticInstructions {
       int a = (int) c.r[destination];
       c.subFlagsSmall(a, b, a - b, 56);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.CMP, 1, destination, memory);
+    }
   }
 
   private static final class Cmp8MemReg extends Form.MemReg {
@@ -378,6 +460,11 @@ final class ArithmeticInstructions {
       int b = (int) c.r[source];
       c.subFlagsSmall(a, b, a - b, 56);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.CMP, 1, memory, source);
+    }
   }
 
   private static final class Test8RegReg extends Form.RegReg {
@@ -388,6 +475,16 @@ final class ArithmeticInstructions {
     @Override
     void execute(Cpu c) {
       c.logicFlags((byte) (c.r[destination] & c.r[source]));
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.TEST, 1, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -402,6 +499,16 @@ final class ArithmeticInstructions {
       int b = (int) immediate;
       c.subFlagsSmall(a, b, a - b, 56);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.CMP, 1, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Cmp8MemImm extends Form.MemImm {
@@ -415,6 +522,11 @@ final class ArithmeticInstructions {
       int b = (int) immediate;
       c.subFlagsSmall(a, b, a - b, 56);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.CMP, 1, memory, immediate);
+    }
   }
 
   private static final class Test8RegImm extends Form.RegImm {
@@ -426,6 +538,16 @@ final class ArithmeticInstructions {
     void execute(Cpu c) {
       c.logicFlags((byte) (c.r[destination] & immediate));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.TEST, 1, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Test8MemImm extends Form.MemImm {
@@ -436,6 +558,11 @@ final class ArithmeticInstructions {
     @Override
     void execute(Cpu c) {
       c.logicFlags((byte) (memory.load8(c) & immediate));
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.TEST, 1, memory, immediate);
     }
   }
 
@@ -454,6 +581,14 @@ final class ArithmeticInstructions {
       c.flagResult = r;
       c.flagCarry = Arithmetic.stepCarry(c.flagCarry, (long) (~a & r) << 32, a ^ r);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(destination, 4);
+      e.flag().step(true, 4);
+      e.put(destination, 4);
+      return true;
+    }
   }
 
   private static final class Dec32 extends Form.Reg {
@@ -468,6 +603,14 @@ final class ArithmeticInstructions {
       c.r[destination] = r & 0xFFFF_FFFFL;
       c.flagResult = r;
       c.flagCarry = Arithmetic.stepCarry(c.flagCarry, (long) (a & ~r) << 32, a ^ r);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(destination, 4);
+      e.flag().step(false, 4);
+      e.put(destination, 4);
+      return true;
     }
   }
 
@@ -484,6 +627,14 @@ final class ArithmeticInstructions {
       c.flagResult = r;
       c.flagCarry = Arithmetic.stepCarry(c.flagCarry, ~a & r, a ^ r);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(destination, 8);
+      e.flag().step(true, 8);
+      e.put(destination, 8);
+      return true;
+    }
   }
 
   private static final class Dec64 extends Form.Reg {
@@ -499,6 +650,14 @@ final class ArithmeticInstructions {
       c.flagResult = r;
       c.flagCarry = Arithmetic.stepCarry(c.flagCarry, a & ~r, a ^ r);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(destination, 8);
+      e.flag().step(false, 8);
+      e.put(destination, 8);
+      return true;
+    }
   }
 
   private static final class Inc extends Form.Update {
@@ -509,6 +668,11 @@ final class ArithmeticInstructions {
     @Override
     long compute(Cpu c, long old) {
       return Arithmetic.increment(c, old, size);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked && e.update(this, () -> e.flag().step(true, size));
     }
   }
 
@@ -521,6 +685,11 @@ final class ArithmeticInstructions {
     long compute(Cpu c, long old) {
       return Arithmetic.decrement(c, old, size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked && e.update(this, () -> e.flag().step(false, size));
+    }
   }
 
   private static final class Neg extends Form.Update {
@@ -532,6 +701,19 @@ final class ArithmeticInstructions {
     long compute(Cpu c, long old) {
       return Arithmetic.subtract(c, 0, old, 0, size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && e.update(
+              this,
+              () -> {
+                e.storeValue(size);
+                e.constant(0, size);
+                e.loadValue(size);
+                e.flag().binary(Arithmetic.SUB, size);
+              });
+    }
   }
 
   private static final class Not extends Form.Update {
@@ -542,6 +724,20 @@ final class ArithmeticInstructions {
     @Override
     long compute(Cpu c, long old) {
       return ~old;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && e.update(
+              this,
+              () -> {
+                if (size == 8) {
+                  e.b.loadConstant(-1L).lxor();
+                } else {
+                  e.b.iconst_m1().ixor();
+                }
+              });
     }
   }
 }

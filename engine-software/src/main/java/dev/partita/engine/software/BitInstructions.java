@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 final class BitInstructions {
   // The operations by their number in ModR/M.reg of group 8, less 4.
   private static final int TEST = 0;
-  private static final int SET = 1;
-  private static final int RESET = 2;
+  static final int SET = 1;
+  static final int RESET = 2;
 
   /// CRC-32C (Castagnoli), bit-reflected: the remainder for each byte. SDM volume 2, "CRC32".
   private static final int[] CRC_TABLE = crcTable(0x82F6_3B78);
@@ -105,6 +105,18 @@ final class BitInstructions {
       int bit = (int) c.r[index] & 8 * size - 1;
       c.setCarry((value >>> bit & 1) != 0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (memory != null || size < 4) {
+        return false;
+      }
+      e.getLong(register);
+      e.getInt(index);
+      e.b.loadConstant(8 * size - 1).iand().lushr();
+      e.flag().setCarry();
+      return true;
+    }
   }
 
   private static final class BitTestConstant extends Form.Source {
@@ -118,6 +130,17 @@ final class BitInstructions {
     @Override
     void execute(Cpu c) {
       c.setCarry((source(c) >>> bit & 1) != 0);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      if (size != 8) {
+        e.b.i2l();
+      }
+      e.b.loadConstant(bit).lushr();
+      e.flag().setCarry();
+      return true;
     }
   }
 
@@ -159,6 +182,24 @@ final class BitInstructions {
       long mask = 1L << bit;
       c.setCarry((old & mask) != 0);
       return change(operation, old, mask);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && e.update(
+              this,
+              () -> {
+                e.storeValue(size);
+                e.loadValue(size);
+                if (size != 8) {
+                  e.b.i2l();
+                }
+                e.b.loadConstant(bit).lushr();
+                e.flag().setCarry();
+                e.loadValue(size);
+                e.change(operation, bit, size);
+              });
     }
   }
 

@@ -1,5 +1,8 @@
 package dev.partita.engine.software;
 
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// A straight run of decoded instructions in one page of physical memory, entered only at the top.
@@ -57,6 +60,77 @@ final class Block {
 
   private record Link(long delta, Block target) {}
 
+  /// Executions by the interpreter that are left until this is worth a region. Racy: a count lost
+  /// does not matter.
+  int heat = SoftwareProcessor.HEAT;
+
+  /// The region that begins here.
+  volatile @Nullable Region region;
+
+  /// The regions that hold this block. Guarded by this.
+  private @Nullable List<Region> regions;
+
+  /// Where an indirect jump at the end went, as distances from this block's RIP. Racy.
+  private long[] seen = NONE_SEEN;
+
+  private static final long[] NONE_SEEN = {};
+  private static final int MAX_SEEN = 4;
+
+  /// Notes where an indirect jump went.
+  void sawTarget(long delta) {
+    long[] known = seen;
+    for (long one : known) {
+      if (one == delta) {
+        return;
+      }
+    }
+    if (known.length < MAX_SEEN) {
+      var more = Arrays.copyOf(known, known.length + 1);
+      more[known.length] = delta;
+      seen = more;
+    }
+  }
+
+  long[] seenTargets() {
+    return seen;
+  }
+
+  /// Notes a region made from this block.
+  ///
+  /// @return false if the block is no longer valid
+  synchronized boolean joined(Region region) {
+    if (!valid) {
+      return false;
+    }
+    var list = regions;
+    if (list == null) {
+      list = new ArrayList<>(2);
+      regions = list;
+    }
+    list.add(region);
+    return true;
+  }
+
+  /// A region was given up.
+  synchronized void left(Region region) {
+    if (regions != null) {
+      regions.remove(region);
+    }
+  }
+
+  /// The code was written over: neither this nor a region made from it may be entered again.
+  void invalidate() {
+    List<Region> mine;
+    synchronized (this) {
+      valid = false;
+      mine = regions;
+      regions = null;
+    }
+    if (mine != null) {
+      mine.forEach(Region::invalidate);
+    }
+  }
+
   /// The block that followed before when RIP moved by `delta` from this block's start, or null.
   @Nullable Block linkTarget(long delta) {
     var link = first;
@@ -99,6 +173,17 @@ final class Block {
     @Override
     void execute(Cpu c) {
       c.rip = c.ripMasked(c.r[Cpu.RIP_BASE] + end);
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.NEXT;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.next();
+      return true;
     }
 
     @Override

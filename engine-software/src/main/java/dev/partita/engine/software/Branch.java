@@ -87,6 +87,22 @@ final class Branch {
     Flow flow() {
       return Flow.BRANCH;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.jump();
+      return true;
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.JUMP;
+    }
+
+    @Override
+    long target() {
+      return end + displacement;
+    }
   }
 
   private static final class Call64 extends Operation {
@@ -107,6 +123,22 @@ final class Branch {
     @Override
     Flow flow() {
       return Flow.BRANCH;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.call();
+      return true;
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.CALL;
+    }
+
+    @Override
+    long target() {
+      return end + displacement;
     }
   }
 
@@ -130,6 +162,17 @@ final class Branch {
     Flow flow() {
       return Flow.BRANCH;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.ret(release);
+      return true;
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.RETURN;
+    }
   }
 
   private static final class CallIndirect64 extends Form.Source {
@@ -149,6 +192,20 @@ final class Branch {
     Flow flow() {
       return Flow.BRANCH;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.popTarget();
+      e.pushReturn();
+      e.dispatch();
+      return true;
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.INDIRECT_CALL;
+    }
   }
 
   private static final class JumpIndirect64 extends Form.Source {
@@ -165,6 +222,19 @@ final class Branch {
     @Override
     Flow flow() {
       return Flow.BRANCH;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.popTarget();
+      e.dispatch();
+      return true;
+    }
+
+    @Override
+    Follow follow() {
+      return Follow.INDIRECT_JUMP;
     }
   }
 

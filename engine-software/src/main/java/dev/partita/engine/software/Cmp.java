@@ -37,6 +37,16 @@ final class Cmp {
       int result = a - b;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.CMP, 4, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -51,6 +61,16 @@ final class Cmp {
       int b = (int) immediate;
       int result = a - b;
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.CMP, 4, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -67,6 +87,11 @@ final class Cmp {
       int result = a - b;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.CMP, 4, destination, memory);
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -81,6 +106,11 @@ final class Cmp {
       int result = a - b;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.CMP, 4, memory, source);
+    }
   }
 
   private static final class MemImm32 extends Form.MemImm {
@@ -94,6 +124,11 @@ final class Cmp {
       int b = (int) immediate;
       int result = a - b;
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.CMP, 4, memory, immediate);
     }
   }
 
@@ -110,6 +145,16 @@ final class Cmp {
       long result = a - b;
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.CMP, 8, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm64 extends Form.RegImm {
@@ -124,6 +169,16 @@ final class Cmp {
       long b = immediate;
       long result = a - b;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.CMP, 8, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -140,6 +195,11 @@ final class Cmp {
       long result = a - b;
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.CMP, 8, destination, memory);
+    }
   }
 
   private static final class MemReg64 extends Form.MemReg {
@@ -154,6 +214,11 @@ final class Cmp {
       long result = a - b;
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.CMP, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -167,6 +232,11 @@ final class Cmp {
       long b = immediate;
       long result = a - b;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.CMP, 8, memory, immediate);
     }
   }
 }

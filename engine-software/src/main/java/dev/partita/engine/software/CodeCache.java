@@ -119,7 +119,7 @@ final class CodeCache {
     }
     if (!added) {
       // A page lost its last block between guard and add: this block serves once, unshared.
-      block.valid = false;
+      block.invalidate();
     }
     VarHandle.fullFence();
   }
@@ -162,13 +162,17 @@ final class CodeCache {
   ///
   /// @param offset in RAM
   /// @param size bytes, within one page
-  /// @throws ExecutionStop if the writer's own running block is hit
+  /// @throws ExecutionStop if the writer's own running block or region is hit
   void aboutToWrite(long offset, int size, SoftwareProcessor writer) {
     var page = pages.get((int) (offset >>> 12));
     if (page == null || (page.granules & granules((int) offset & 0xFFF, size)) == 0) {
       return;
     }
     drop(page, offset, size);
+    var region = writer.runningRegion();
+    if (region != null && !region.valid) {
+      throw ExecutionStop.OWN_CODE_WRITTEN;
+    }
     var running = writer.runningBlock();
     if (running != null && running.instructions > 1 && running.overlaps(offset, offset + size)) {
       throw ExecutionStop.OWN_CODE_WRITTEN;
@@ -196,7 +200,7 @@ final class CodeCache {
         for (var b = page.heads[h]; b != null; ) {
           var next = b.nextInPage;
           if (!b.valid || b.overlaps(offset, to)) {
-            b.valid = false;
+            b.invalidate();
             invalidated++;
           } else {
             b.nextInPage = kept;
@@ -211,7 +215,7 @@ final class CodeCache {
       for (var i = page.tails.iterator(); i.hasNext(); ) {
         var b = i.next();
         if (!b.valid || b.overlaps(offset, to)) {
-          b.valid = false;
+          b.invalidate();
           i.remove();
         } else {
           granules |= granules(0, b.length - (4096 - ((int) b.address & 0xFFF)));
@@ -237,7 +241,7 @@ final class CodeCache {
 
   /// Drops one block.
   void drop(Block block) {
-    block.valid = false;
+    block.invalidate();
     written(block.address, 1);
   }
 }

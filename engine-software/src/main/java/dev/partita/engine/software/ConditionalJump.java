@@ -43,6 +43,25 @@ final class ConditionalJump {
       long next = c.r[Cpu.RIP_BASE] + end;
       c.rip = taken ? Branch.target64(c, next + displacement) : next;
     }
+
+    @Override
+    final Follow follow() {
+      return Follow.CONDITIONAL;
+    }
+
+    @Override
+    final long target() {
+      return end + displacement;
+    }
+
+    /// The opcode's low four bits.
+    abstract int condition();
+
+    @Override
+    final boolean emit(RegionEmitter e) {
+      e.conditional(condition());
+      return true;
+    }
   }
 
   private static final class Overflow extends Jump {
@@ -53,6 +72,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.of());
+    }
+
+    @Override
+    int condition() {
+      return 0;
     }
   }
 
@@ -65,6 +89,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.of());
     }
+
+    @Override
+    int condition() {
+      return 1;
+    }
   }
 
   private static final class Below extends Jump {
@@ -75,6 +104,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.cf());
+    }
+
+    @Override
+    int condition() {
+      return 2;
     }
   }
 
@@ -87,6 +121,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.cf());
     }
+
+    @Override
+    int condition() {
+      return 3;
+    }
   }
 
   private static final class Equal extends Jump {
@@ -97,6 +136,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.zf());
+    }
+
+    @Override
+    int condition() {
+      return 4;
     }
   }
 
@@ -109,6 +153,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.zf());
     }
+
+    @Override
+    int condition() {
+      return 5;
+    }
   }
 
   private static final class BelowOrEqual extends Jump {
@@ -119,6 +168,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.cf() || c.zf());
+    }
+
+    @Override
+    int condition() {
+      return 6;
     }
   }
 
@@ -131,6 +185,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.cf() && !c.zf());
     }
+
+    @Override
+    int condition() {
+      return 7;
+    }
   }
 
   private static final class Sign extends Jump {
@@ -141,6 +200,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.sf());
+    }
+
+    @Override
+    int condition() {
+      return 8;
     }
   }
 
@@ -153,6 +217,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.sf());
     }
+
+    @Override
+    int condition() {
+      return 9;
+    }
   }
 
   private static final class Parity extends Jump {
@@ -163,6 +232,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, c.pf());
+    }
+
+    @Override
+    int condition() {
+      return 10;
     }
   }
 
@@ -175,6 +249,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !c.pf());
     }
+
+    @Override
+    int condition() {
+      return 11;
+    }
   }
 
   private static final class Less extends Jump {
@@ -185,6 +264,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, Condition.less(c));
+    }
+
+    @Override
+    int condition() {
+      return 12;
     }
   }
 
@@ -197,6 +281,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, !Condition.less(c));
     }
+
+    @Override
+    int condition() {
+      return 13;
+    }
   }
 
   private static final class LessOrEqual extends Jump {
@@ -208,6 +297,11 @@ final class ConditionalJump {
     void execute(Cpu c) {
       jump(c, c.zf() || Condition.less(c));
     }
+
+    @Override
+    int condition() {
+      return 14;
+    }
   }
 
   private static final class Greater extends Jump {
@@ -218,6 +312,11 @@ final class ConditionalJump {
     @Override
     void execute(Cpu c) {
       jump(c, !c.zf() && !Condition.less(c));
+    }
+
+    @Override
+    int condition() {
+      return 15;
     }
   }
 }

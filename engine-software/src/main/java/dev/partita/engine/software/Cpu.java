@@ -212,6 +212,15 @@ final class Cpu {
   /// What RDRAND and RDSEED draw from; may be set before the first use to have known numbers.
   @Nullable RandomGenerator entropy;
 
+  /// What a {@link RegionCode} leaves: the instructions left of its budget.
+  int regionBudget;
+
+  /// Where a {@link RegionCode} left: an index in its region's tables of sites.
+  int regionSite;
+
+  /// What a {@link RegionCode} met, to be thrown.
+  @Nullable Throwable regionThrown;
+
   /// The address translation; knows about paging, RAM and MMIO.
   final Mmu mmu;
 
@@ -407,27 +416,25 @@ final class Cpu {
   /// Flags of `r = a + b` (and carry in), 64 bits.
   void addFlags64(long a, long b, long r) {
     flagResult = r;
-    flagCarry = ((a & b) | ((a | b) & ~r)) & 0xC000_0000_0000_0008L;
+    flagCarry = FlagCarry.add64(a, b, r);
   }
 
   /// Flags of `r = a - b` (and borrow in), 64 bits.
   void subFlags64(long a, long b, long r) {
     flagResult = r;
-    flagCarry = ((~a & b) | ((~a | b) & r)) & 0xC000_0000_0000_0008L;
+    flagCarry = FlagCarry.sub64(a, b, r);
   }
 
   /// Flags of `r = a + b` (and carry in), 32 bits.
   void addFlags32(int a, int b, int r) {
     flagResult = r;
-    int carry = (a & b) | ((a | b) & ~r);
-    flagCarry = (long) (carry & 0xC000_0000) << 32 | (carry & 8);
+    flagCarry = FlagCarry.add32(a, b, r);
   }
 
   /// Flags of `r = a - b` (and borrow in), 32 bits.
   void subFlags32(int a, int b, int r) {
     flagResult = r;
-    int carry = (~a & b) | ((~a | b) & r);
-    flagCarry = (long) (carry & 0xC000_0000) << 32 | (carry & 8);
+    flagCarry = FlagCarry.sub32(a, b, r);
   }
 
   /// Flags of `r = a + b` (and carry in) for 8 or 16 bits.
@@ -435,8 +442,7 @@ final class Cpu {
   /// @param shift 64 minus the operand's size in bits
   void addFlagsSmall(int a, int b, int r, int shift) {
     flagResult = (long) r << shift >> shift;
-    int carry = (a & b) | ((a | b) & ~r);
-    flagCarry = ((long) carry << shift & 3L << 62) | (carry & 8);
+    flagCarry = FlagCarry.addSmall(a, b, r, shift);
   }
 
   /// Flags of `r = a - b` (and borrow in) for 8 or 16 bits.
@@ -444,8 +450,7 @@ final class Cpu {
   /// @param shift 64 minus the operand's size in bits
   void subFlagsSmall(int a, int b, int r, int shift) {
     flagResult = (long) r << shift >> shift;
-    int carry = (~a & b) | ((~a | b) & r);
-    flagCarry = ((long) carry << shift & 3L << 62) | (carry & 8);
+    flagCarry = FlagCarry.subSmall(a, b, r, shift);
   }
 
   /// Flags of AND, OR, XOR, TEST: CF, OF and AF clear.

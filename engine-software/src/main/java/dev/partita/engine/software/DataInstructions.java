@@ -1,5 +1,6 @@
 package dev.partita.engine.software;
 
+import java.lang.constant.ConstantDescs;
 import org.jspecify.annotations.Nullable;
 
 /// Data movement beyond plain MOV: LEA, XCHG, CMOVcc, SETcc, BSWAP, MOVBE, XLAT, CBW and CWD with
@@ -109,6 +110,19 @@ final class DataInstructions {
     void execute(Cpu c) {
       c.set16(destination, (int) memory.offset(c));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.effectiveAddress(memory);
+      e.b.l2i();
+      e.put(destination, 2);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   private static final class Lea32 extends Form.RegMem {
@@ -120,6 +134,19 @@ final class DataInstructions {
     void execute(Cpu c) {
       c.r[destination] = memory.offset(c) & 0xFFFF_FFFFL;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.effectiveAddress(memory);
+      e.b.l2i();
+      e.putInt(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   private static final class Lea64 extends Form.RegMem {
@@ -130,6 +157,18 @@ final class DataInstructions {
     @Override
     void execute(Cpu c) {
       c.r[destination] = memory.offset(c);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.effectiveAddress(memory);
+      e.putLong(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
     }
   }
 
@@ -147,6 +186,20 @@ final class DataInstructions {
       long b = Operands.get(c, source, size);
       Operands.set(c, destination, size, b);
       Operands.set(c, source, size, a);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(destination, size);
+      e.get(source, size);
+      e.put(destination, size);
+      e.put(source, size);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
     }
   }
 
@@ -189,6 +242,13 @@ final class DataInstructions {
         c.r[destination] = c.r[source];
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(source);
+      e.moveIf(condition, destination, 8);
+      return true;
+    }
   }
 
   private static final class ConditionalMove32 extends Form.RegReg {
@@ -204,6 +264,13 @@ final class DataInstructions {
       // The upper half becomes 0 either way.
       long[] r = c.r;
       r[destination] = r[Condition.holds(c, condition) ? source : destination] & 0xFFFF_FFFFL;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getInt(source);
+      e.moveIf(condition, destination, 4);
+      return true;
     }
   }
 
@@ -226,6 +293,13 @@ final class DataInstructions {
       }
       Operands.set(c, destination, size, value);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.moveIf(condition, destination, size);
+      return true;
+    }
   }
 
   private static final class SetBelow extends Form.Reg {
@@ -236,6 +310,13 @@ final class DataInstructions {
     @Override
     void execute(Cpu c) {
       c.r[destination] = (c.r[destination] & ~0xFFL) | c.flagCarry >>> 63;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(2);
+      e.put(destination, 1);
+      return true;
     }
   }
 
@@ -248,6 +329,13 @@ final class DataInstructions {
     void execute(Cpu c) {
       c.r[destination] = (c.r[destination] & ~0xFFL) | (c.zf() ? 1 : 0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(4);
+      e.put(destination, 1);
+      return true;
+    }
   }
 
   private static final class SetNotEqual extends Form.Reg {
@@ -258,6 +346,13 @@ final class DataInstructions {
     @Override
     void execute(Cpu c) {
       c.r[destination] = (c.r[destination] & ~0xFFL) | (c.zf() ? 0 : 1);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(5);
+      e.put(destination, 1);
+      return true;
     }
   }
 
@@ -274,6 +369,13 @@ final class DataInstructions {
       long value = Condition.holds(c, condition) ? 1 : 0;
       c.r[destination] = (c.r[destination] & ~0xFFL) | value;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(condition);
+      e.put(destination, 1);
+      return true;
+    }
   }
 
   /// Into AH, CH, DH or BH.
@@ -289,6 +391,13 @@ final class DataInstructions {
     void execute(Cpu c) {
       c.set8(destination, Condition.holds(c, condition) ? 1 : 0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(condition);
+      e.put(destination, 1);
+      return true;
+    }
   }
 
   private static final class SetMemory extends Operation {
@@ -303,6 +412,13 @@ final class DataInstructions {
     @Override
     void execute(Cpu c) {
       memory.store8(c, Condition.holds(c, condition) ? 1 : 0);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.flag().pushCondition(condition);
+      e.store(memory, 1);
+      return true;
     }
   }
 
@@ -322,6 +438,26 @@ final class DataInstructions {
         case 4 -> c.r[destination] = Integer.reverseBytes((int) c.r[destination]) & 0xFFFF_FFFFL;
         default -> c.r[destination] = Long.reverseBytes(c.r[destination]);
       }
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      switch (size) {
+        case 8 -> {
+          e.getLong(destination);
+          e.invokeJava(Long.class, "reverseBytes", ConstantDescs.CD_long, ConstantDescs.CD_long);
+          e.putLong(destination);
+        }
+        case 4 -> {
+          e.getInt(destination);
+          e.invokeJava(Integer.class, "reverseBytes", ConstantDescs.CD_int, ConstantDescs.CD_int);
+          e.putInt(destination);
+        }
+        default -> {
+          return false;
+        }
+      }
+      return true;
     }
   }
 
@@ -376,6 +512,16 @@ final class DataInstructions {
     void execute(Cpu c) {
       Operands.set(c, Cpu.RAX, size, Operands.signExtend(c.r[Cpu.RAX], size / 2));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size == 2) {
+        return false;
+      }
+      e.getInt(Cpu.RAX);
+      e.signExtend(size / 2, Cpu.RAX, size == 4 ? 0xFFFF_FFFFL : -1L);
+      return true;
+    }
   }
 
   /// CWD, CDQ, CQO.
@@ -389,6 +535,26 @@ final class DataInstructions {
     @Override
     void execute(Cpu c) {
       Operands.set(c, Cpu.RDX, size, Operands.signExtend(c.r[Cpu.RAX], size) >> 63);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      switch (size) {
+        case 8 -> {
+          e.getLong(Cpu.RAX);
+          e.b.bipush(63).lshr();
+          e.putLong(Cpu.RDX);
+        }
+        case 4 -> {
+          e.getInt(Cpu.RAX);
+          e.b.bipush(31).ishr();
+          e.putInt(Cpu.RDX);
+        }
+        default -> {
+          return false;
+        }
+      }
+      return true;
     }
   }
 }

@@ -45,6 +45,16 @@ final class HintInstructions {
     void execute(Cpu c) {
       // Nothing.
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   private static final class Pause extends Operation {

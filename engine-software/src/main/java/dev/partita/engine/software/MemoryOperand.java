@@ -1,5 +1,7 @@
 package dev.partita.engine.software;
 
+import org.jspecify.annotations.Nullable;
+
 /// The address part of an instruction: segment, base, index, scale, displacement. Immutable.
 ///
 /// Register numbers index {@link Cpu#r}, where {@link Cpu#ZERO} always reads 0 and {@link
@@ -44,6 +46,11 @@ final class MemoryOperand {
     this.linearMask = is64 ? -1L : 0xFFFF_FFFFL;
     this.checked = !is64;
     this.plain = is64 && addressSize == 64 && segment == Cpu.NO_SEGMENT;
+  }
+
+  /// The registers an address is made of, as bits by number, without {@link Cpu#ZERO}.
+  static int registers(@Nullable MemoryOperand m) {
+    return m == null ? 0 : (1 << m.base | 1 << m.index) & ~(1 << Cpu.ZERO);
   }
 
   /// The effective address (offset in the segment): what LEA gives.

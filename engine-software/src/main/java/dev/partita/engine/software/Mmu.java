@@ -381,6 +381,15 @@ final class Mmu {
     return memory.offset(physical);
   }
 
+  /// Like {@link #fetchOffset}, but only if it is known already.
+  ///
+  /// @return -1 if it is not
+  long peekFetch(long address) {
+    Tlb t = current;
+    int slot = Tlb.slot(address);
+    return t.fetch[slot] == (address & Tlb.PAGE_MASK) ? address + t.fetch[slot + 1] - host : -1;
+  }
+
   // ---- Slow accesses
   // --------------------------------------------------------------------------------
 

@@ -134,6 +134,18 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = c.r[source] & 0xFFFF_FFFFL;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getInt(source);
+      e.putInt(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   private static final class Register64 extends Form.RegReg {
@@ -144,6 +156,18 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.r[destination] = c.r[source];
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(source);
+      e.putLong(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
     }
   }
 
@@ -159,6 +183,18 @@ final class Move {
     void execute(Cpu c) {
       Operands.set(c, destination, size, Operands.get(c, source, size));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(source, size);
+      e.put(destination, size);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   /// A constant for the whole register.
@@ -170,6 +206,18 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.r[destination] = immediate;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.b.loadConstant(immediate);
+      e.putLong(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
     }
   }
 
@@ -185,6 +233,18 @@ final class Move {
     void execute(Cpu c) {
       Operands.set(c, destination, size, immediate);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.constant(immediate, size);
+      e.put(destination, size);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   // ---- Loads
@@ -199,6 +259,13 @@ final class Move {
       long value = memory.load8(c) & 0xFF;
       c.r[destination] = (c.r[destination] & ~0xFFL) | value;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 1);
+      e.put(destination, 1);
+      return true;
+    }
   }
 
   /// Into AH, CH, DH or BH.
@@ -211,6 +278,13 @@ final class Move {
     void execute(Cpu c) {
       c.set8(destination, memory.load8(c));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 1);
+      e.put(destination, 1);
+      return true;
+    }
   }
 
   private static final class Load16 extends Form.RegMem {
@@ -221,6 +295,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.set16(destination, memory.load16(c));
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 2);
+      e.put(destination, 2);
+      return true;
     }
   }
 
@@ -233,6 +314,13 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = memory.load32(c) & 0xFFFF_FFFFL;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 4);
+      e.put(destination, 4);
+      return true;
+    }
   }
 
   private static final class Load64 extends Form.RegMem {
@@ -243,6 +331,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.r[destination] = memory.load64(c);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 8);
+      e.put(destination, 8);
+      return true;
     }
   }
 
@@ -257,6 +352,13 @@ final class Move {
     void execute(Cpu c) {
       memory.store8(c, c.get8(source));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(source, 1);
+      e.store(memory, 1);
+      return true;
+    }
   }
 
   private static final class Store16 extends Form.MemReg {
@@ -267,6 +369,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       memory.store16(c, (int) c.r[source]);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(source, 2);
+      e.store(memory, 2);
+      return true;
     }
   }
 
@@ -279,6 +388,13 @@ final class Move {
     void execute(Cpu c) {
       memory.store32(c, (int) c.r[source]);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(source, 4);
+      e.store(memory, 4);
+      return true;
+    }
   }
 
   private static final class Store64 extends Form.MemReg {
@@ -289,6 +405,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       memory.store64(c, c.r[source]);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.get(source, 8);
+      e.store(memory, 8);
+      return true;
     }
   }
 
@@ -301,6 +424,13 @@ final class Move {
     void execute(Cpu c) {
       memory.store8(c, (int) immediate);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.constant(immediate, 1);
+      e.store(memory, 1);
+      return true;
+    }
   }
 
   private static final class Store16Immediate extends Form.MemImm {
@@ -311,6 +441,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       memory.store16(c, (int) immediate);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.constant(immediate, 2);
+      e.store(memory, 2);
+      return true;
     }
   }
 
@@ -323,6 +460,13 @@ final class Move {
     void execute(Cpu c) {
       memory.store32(c, (int) immediate);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.constant(immediate, 4);
+      e.store(memory, 4);
+      return true;
+    }
   }
 
   private static final class Store64Immediate extends Form.MemImm {
@@ -333,6 +477,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       memory.store64(c, immediate);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.constant(immediate, 8);
+      e.store(memory, 8);
+      return true;
     }
   }
 
@@ -355,6 +506,22 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = c.r[source] >>> shift & mask;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getInt(source);
+      if (shift != 0) {
+        e.b.bipush(shift).iushr();
+      }
+      e.b.loadConstant((int) mask).iand();
+      e.putInt(destination);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   /// MOVSX, MOVSXD of a register to 32 or 64 bits.
@@ -374,6 +541,21 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = c.r[source] << left >> right & mask;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getInt(source);
+      if (left != right) {
+        e.b.bipush(right - left).iushr();
+      }
+      e.signExtend((64 - right) / 8, destination, mask);
+      return true;
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.NONE;
+    }
   }
 
   private static final class LoadZero8 extends Form.RegMem {
@@ -385,6 +567,13 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = memory.load8(c) & 0xFF;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 1);
+      e.putInt(destination);
+      return true;
+    }
   }
 
   private static final class LoadZero16 extends Form.RegMem {
@@ -395,6 +584,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.r[destination] = memory.load16(c) & 0xFFFF;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 2);
+      e.putInt(destination);
+      return true;
     }
   }
 
@@ -410,6 +606,13 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = (byte) memory.load8(c) & mask;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 1);
+      e.signExtend(1, destination, mask);
+      return true;
+    }
   }
 
   private static final class LoadSign16 extends Form.RegMem {
@@ -424,6 +627,13 @@ final class Move {
     void execute(Cpu c) {
       c.r[destination] = (short) memory.load16(c) & mask;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 2);
+      e.signExtend(2, destination, mask);
+      return true;
+    }
   }
 
   private static final class LoadSign32 extends Form.RegMem {
@@ -437,6 +647,13 @@ final class Move {
     @Override
     void execute(Cpu c) {
       c.r[destination] = memory.load32(c) & mask;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 4);
+      e.signExtend(4, destination, mask);
+      return true;
     }
   }
 
@@ -455,6 +672,16 @@ final class Move {
     void execute(Cpu c) {
       long value = source(c);
       c.set16(destination, (int) (signed ? Operands.signExtend(value, size) : value));
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      if (signed && size == 1) {
+        e.b.i2b();
+      }
+      e.put(destination, 2);
+      return true;
     }
   }
 }

@@ -75,6 +75,13 @@ final class MultiplyInstructions {
       c.r[Cpu.RDX] = high;
       flags(c, low, high != 0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.multiplyWide(false);
+      return true;
+    }
   }
 
   private static final class Mul extends Form.Source {
@@ -92,6 +99,16 @@ final class MultiplyInstructions {
         Operands.set(c, Cpu.RDX, size, product >>> 8 * size);
       }
       flags(c, Operands.signExtend(product, size), product >>> 8 * size != 0);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size != 4) {
+        return false;
+      }
+      e.source(this);
+      e.multiplyUnsigned32();
+      return true;
     }
   }
 
@@ -119,6 +136,16 @@ final class MultiplyInstructions {
       long low = Operands.signExtend(product, size);
       flags(c, low, low != product);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size != 8) {
+        return false;
+      }
+      e.source(this);
+      e.multiplyWide(true);
+      return true;
+    }
   }
 
   private static final class Imul64RegReg extends Form.RegReg {
@@ -129,6 +156,15 @@ final class MultiplyInstructions {
     @Override
     void execute(Cpu c) {
       c.r[destination] = multiply64(c, c.r[destination], c.r[source]);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(destination);
+      e.getLong(source);
+      e.multiply64();
+      e.putLong(destination);
+      return true;
     }
   }
 
@@ -141,6 +177,15 @@ final class MultiplyInstructions {
     void execute(Cpu c) {
       long b = memory.load64(c);
       c.r[destination] = multiply64(c, c.r[destination], b);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.load(memory, 8);
+      e.getLong(destination);
+      e.multiply64();
+      e.putLong(destination);
+      return true;
     }
   }
 
@@ -155,6 +200,17 @@ final class MultiplyInstructions {
       int low = (int) product;
       c.r[destination] = low & 0xFFFF_FFFFL;
       flags(c, low, low != product);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getInt(destination);
+      e.b.i2l();
+      e.getInt(source);
+      e.b.i2l();
+      e.multiply32();
+      e.putInt(destination);
+      return true;
     }
   }
 
@@ -177,6 +233,33 @@ final class MultiplyInstructions {
       long b = hasImmediate ? immediate : Operands.signExtend(c.r[destination], size);
       long r = size == 8 ? multiply64(c, a, b) : multiplySmall(c, a, b, size);
       Operands.set(c, destination, size, r);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size == 2) {
+        return false;
+      }
+      e.source(this);
+      if (size == 4) {
+        e.b.i2l();
+      }
+      if (hasImmediate) {
+        e.b.loadConstant(immediate);
+      } else {
+        e.get(destination, size);
+        if (size == 4) {
+          e.b.i2l();
+        }
+      }
+      if (size == 4) {
+        e.multiply32();
+        e.putInt(destination);
+      } else {
+        e.multiply64();
+        e.putLong(destination);
+      }
+      return true;
     }
   }
 

@@ -23,6 +23,35 @@ abstract class Operation {
     BRANCH
   }
 
+  /// Where control goes after a block's last operation, for the translator.
+  enum Follow {
+    /// What comes next in memory.
+    NEXT,
+    /// {@link #target}.
+    JUMP,
+    /// {@link #target}, or what comes next.
+    CONDITIONAL,
+    /// {@link #target}, and later, it is to be hoped, what comes next.
+    CALL,
+    RETURN,
+    INDIRECT_JUMP,
+    INDIRECT_CALL,
+    /// Itself again, or what comes next: the operation sets {@link Cpu#rip}.
+    REPEAT,
+    /// Anywhere: the operation sets {@link Cpu#rip}.
+    LEAVE
+  }
+
+  /// What an operation does to the arithmetic flags, for the translator.
+  enum FlagUse {
+    /// It may read them, change some, or leave the region before it sets them.
+    ANY,
+    /// Neither reads nor changes them, and cannot fault.
+    NONE,
+    /// Sets all six without reading one, and cannot fault.
+    SETS
+  }
+
   /// Offset of the first byte (prefixes included) from the first byte of the block. Set by the
   /// decoder.
   int start;
@@ -37,6 +66,36 @@ abstract class Operation {
 
   Flow flow() {
     return Flow.NEXT;
+  }
+
+  /// Where control goes when this is a block's last operation.
+  Follow follow() {
+    return Follow.LEAVE;
+  }
+
+  /// The target of a direct jump or call, from the block's first byte.
+  long target() {
+    throw new IllegalStateException("not a direct jump");
+  }
+
+  /// What it does to the flags, if {@link #emit} emits it.
+  FlagUse flagUse() {
+    return FlagUse.ANY;
+  }
+
+  /// The general registers it reads, as bits by their number in {@link Cpu#r}, if it changes none
+  /// of them, leaves the flags alone, and faults before it changes anything: then it can be
+  /// called with all else in locals. -1 if that is not so.
+  int readsOnly() {
+    return -1;
+  }
+
+  /// Emits bytecode that does what {@link #execute} does. Operations that have no code of their own
+  /// are called.
+  ///
+  /// @return false if it emitted nothing
+  boolean emit(RegionEmitter e) {
+    return false;
   }
 
   /// The RIP of this instruction.

@@ -38,6 +38,16 @@ final class Or {
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.OR, 4, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -53,6 +63,16 @@ final class Or {
       int result = a | b;
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.OR, 4, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -70,6 +90,11 @@ final class Or {
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.OR, 4, destination, memory);
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -85,6 +110,11 @@ final class Or {
       int result = a | b;
       c.store32(address, result);
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.OR, 4, memory, source);
     }
   }
 
@@ -102,6 +132,11 @@ final class Or {
       c.store32(address, result);
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.OR, 4, memory, immediate);
+    }
   }
 
   private static final class RegReg64 extends Form.RegReg {
@@ -117,6 +152,16 @@ final class Or {
       long result = a | b;
       r[destination] = result;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.OR, 8, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -134,6 +179,16 @@ final class Or {
       r[destination] = result;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.OR, 8, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegMem64 extends Form.RegMem {
@@ -149,6 +204,11 @@ final class Or {
       long result = a | b;
       r[destination] = result;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.OR, 8, destination, memory);
     }
   }
 
@@ -166,6 +226,11 @@ final class Or {
       c.store64(address, result);
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.OR, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -181,6 +246,11 @@ final class Or {
       long result = a | b;
       c.store64(address, result);
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.OR, 8, memory, immediate);
     }
   }
 }

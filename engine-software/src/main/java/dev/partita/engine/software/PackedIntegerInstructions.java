@@ -486,6 +486,11 @@ final class PackedIntegerInstructions {
       }
       c.setArithmeticFlags(flags);
     }
+
+    @Override
+    int readsOnly() {
+      return -1;
+    }
   }
 
   /// PMOVSX, PMOVZX.

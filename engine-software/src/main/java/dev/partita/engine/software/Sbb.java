@@ -38,6 +38,11 @@ final class Sbb {
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.SBB, 4, destination, source);
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -53,6 +58,11 @@ final class Sbb {
       int result = a - b - c.carryBit();
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.SBB, 4, destination, immediate);
     }
   }
 
@@ -70,6 +80,11 @@ final class Sbb {
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.SBB, 4, destination, memory);
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -85,6 +100,11 @@ final class Sbb {
       int result = a - b - c.carryBit();
       c.store32(address, result);
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.SBB, 4, memory, source);
     }
   }
 
@@ -102,6 +122,11 @@ final class Sbb {
       c.store32(address, result);
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.SBB, 4, memory, immediate);
+    }
   }
 
   private static final class RegReg64 extends Form.RegReg {
@@ -117,6 +142,11 @@ final class Sbb {
       long result = a - b - c.carryBit();
       r[destination] = result;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.SBB, 8, destination, source);
     }
   }
 
@@ -134,6 +164,11 @@ final class Sbb {
       r[destination] = result;
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.SBB, 8, destination, immediate);
+    }
   }
 
   private static final class RegMem64 extends Form.RegMem {
@@ -149,6 +184,11 @@ final class Sbb {
       long result = a - b - c.carryBit();
       r[destination] = result;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.SBB, 8, destination, memory);
     }
   }
 
@@ -166,6 +206,11 @@ final class Sbb {
       c.store64(address, result);
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.SBB, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -181,6 +226,11 @@ final class Sbb {
       long result = a - b - c.carryBit();
       c.store64(address, result);
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.SBB, 8, memory, immediate);
     }
   }
 }

@@ -79,6 +79,20 @@ final class ShiftInstructions {
       int count = fixed != BY_CL ? fixed : Shift.maskedCount((int) c.r[Cpu.RCX], size);
       return Shift.apply(c, operation, old, count, size, fixed != BY_CL && memory == null);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (locked
+          || fixed == 0
+          || (operation != Shift.SHL && operation != Shift.SHR && operation != Shift.SAR)) {
+        return false;
+      }
+      if (fixed != BY_CL) {
+        return fixed < 8 * size
+            && e.update(this, () -> e.flag().shift(operation, size, fixed, memory == null));
+      }
+      return size >= 4 && memory == null && e.shiftByCl(operation, size, register);
+    }
   }
 
   private static final class DoubleShift extends Form.Update {
@@ -128,6 +142,16 @@ final class ShiftInstructions {
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >>> 32 - count & 1, (v ^ v << 1) >>> 31);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SHL, 4, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Shl64 extends ByConstant {
@@ -142,6 +166,16 @@ final class ShiftInstructions {
       c.r[destination] = r;
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >>> 64 - count & 1, (v ^ v << 1) >>> 63);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SHL, 8, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -158,6 +192,16 @@ final class ShiftInstructions {
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >>> count - 1 & 1, v >>> 31);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SHR, 4, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Shr64 extends ByConstant {
@@ -172,6 +216,16 @@ final class ShiftInstructions {
       c.r[destination] = r;
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >>> count - 1 & 1, v >>> 63);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SHR, 8, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -188,6 +242,16 @@ final class ShiftInstructions {
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >> count - 1 & 1, 0);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SAR, 4, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class Sar64 extends ByConstant {
@@ -202,6 +266,16 @@ final class ShiftInstructions {
       c.r[destination] = r;
       c.flagResult = r;
       c.flagCarry = Shift.carryOverflow(v >> count - 1 & 1, 0);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.SAR, 8, destination, count);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -218,6 +292,11 @@ final class ShiftInstructions {
       long of = count == 1 ? (v ^ v << 1) >>> 31 : Shift.overflow(c);
       c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r & 1, of);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.ROL, 4, destination, count);
+    }
   }
 
   private static final class Rol64 extends ByConstant {
@@ -232,6 +311,11 @@ final class ShiftInstructions {
       c.r[destination] = r;
       long of = count == 1 ? (v ^ v << 1) >>> 63 : Shift.overflow(c);
       c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r & 1, of);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.ROL, 8, destination, count);
     }
   }
 
@@ -248,6 +332,11 @@ final class ShiftInstructions {
       long of = count == 1 ? (r ^ r << 1) >>> 31 : Shift.overflow(c);
       c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r >>> 31, of);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.ROR, 4, destination, count);
+    }
   }
 
   private static final class Ror64 extends ByConstant {
@@ -262,6 +351,11 @@ final class ShiftInstructions {
       c.r[destination] = r;
       long of = count == 1 ? (r ^ r << 1) >>> 63 : Shift.overflow(c);
       c.flagCarry = (c.flagCarry & ~(3L << 62)) | Shift.carryOverflow(r >>> 63, of);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shift(Shift.ROR, 8, destination, count);
     }
   }
 
@@ -292,6 +386,11 @@ final class ShiftInstructions {
       int count = count(c);
       Operands.set(c, destination, size, count == 0 ? v : Shift.left(c, v, count, size));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shiftByCl(Shift.SHL, size, destination);
+    }
   }
 
   private static final class ShrByCl extends ByCl {
@@ -304,6 +403,11 @@ final class ShiftInstructions {
       long v = Operands.get(c, destination, size);
       int count = count(c);
       Operands.set(c, destination, size, count == 0 ? v : Shift.right(c, v, count, size));
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.shiftByCl(Shift.SHR, size, destination);
     }
   }
 }

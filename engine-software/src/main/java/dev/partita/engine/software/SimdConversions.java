@@ -225,6 +225,11 @@ final class SimdConversions {
       SimdFloat.end(c, before);
       c.r[to >> 2] = wide ? value : value & 0xFFFF_FFFFL;
     }
+
+    @Override
+    int readsOnly() {
+      return -1;
+    }
   }
 
   // ---- MMX registers

@@ -369,6 +369,11 @@ final class SimdFloatInstructions {
             default -> Cpu.ZF | Cpu.PF | Cpu.CF;
           });
     }
+
+    @Override
+    int readsOnly() {
+      return -1;
+    }
   }
 
   // ---- Rounding

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class SoftwarePartition implements Partition {
   private final PartitionConfiguration configuration;
   private final CodeCache code;
+  private final Translator translator = new Translator(this);
   private final Rendezvous rendezvous = new Rendezvous();
   private final List<SoftwareProcessor> processors;
   private final LocalApicBus apics;
@@ -55,6 +56,10 @@ final class SoftwarePartition implements Partition {
 
   List<SoftwareProcessor> softwareProcessors() {
     return processors;
+  }
+
+  Translator translator() {
+    return translator;
   }
 
   CodeCache code() {
@@ -99,6 +104,7 @@ final class SoftwarePartition implements Partition {
     for (var processor : processors) {
       processor.cancel();
     }
+    translator.close();
     configuration.memory().removeWriteObserver(writeObserver);
     configuration.memory().removeDirtySource(dirtySource);
   }

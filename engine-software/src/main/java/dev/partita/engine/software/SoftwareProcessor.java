@@ -48,6 +48,29 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// whole and statistics stay fresh.
   private static final int SLICE = 20_000;
 
+  /// How often a block is interpreted before it is translated.
+  static final int HEAT =
+      switch (Translator.TIER) {
+        case INTERPRETER -> Integer.MAX_VALUE;
+        case MIXED -> Integer.getInteger("partita.heat", 40_960);
+        case TRANSLATOR -> 1;
+      };
+
+  /// How often a block must have been interpreted to become part of another's region.
+  static final int WARM = HEAT / 32;
+
+  /// Instructions that a region may execute before it returns, so that statistics stay fresh.
+  private static final int REGION_BUDGET = 100_000;
+
+  /// Instructions that a region must have executed to be worth the JVM's optimizing compiler.
+  private static final long OPTIMIZE = Long.getLong("partita.optimize", 40_000_000);
+
+  /// Entries in the table of regions whose pages were checked; a power of two.
+  private static final int CHECKED = 512;
+
+  /// Instructions executed between two returns to the outer loop, once regions execute them.
+  private static final int SLICE_INSTRUCTIONS = 2_000_000;
+
   private static final VarHandle ATTENTION;
 
   static {
@@ -72,7 +95,8 @@ final class SoftwareProcessor implements VirtualProcessor {
   @SuppressWarnings("NullAway.Init")
   private LocalApic apic;
 
-  private volatile int attention;
+  /// Read by the code of regions.
+  volatile int attention;
   private volatile int startupVector;
   private volatile boolean parked;
   private volatile @Nullable Thread thread;
@@ -90,6 +114,12 @@ final class SoftwareProcessor implements VirtualProcessor {
   private final @Nullable Block[] jumpBlock = new @Nullable Block[JUMPS];
   private boolean jumpsUsed = true;
 
+  // Regions of several pages that are where they were made for, and the linear address there.
+  private final @Nullable Region[] checkedRegion = new @Nullable Region[CHECKED];
+  private final long[] checkedBase = new long[CHECKED];
+
+  private @Nullable Region runningRegion;
+
   /// One instruction is to run in a block of its own.
   private boolean stepOnce;
 
@@ -105,6 +135,8 @@ final class SoftwareProcessor implements VirtualProcessor {
   private long decodingNanos;
   private long haltedNanos;
   private long interceptNanos;
+  private long regionRuns;
+  private long regionInstructions;
 
   /// Instructions left before {@link #run} stops by itself; for tests of hostile code.
   private long budget = Long.MAX_VALUE;
@@ -144,6 +176,11 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// The block that runs now, for a write that may hit it.
   @Nullable Block runningBlock() {
     return running;
+  }
+
+  /// The region that runs now, likewise.
+  @Nullable Region runningRegion() {
+    return runningRegion;
   }
 
   // ---- Asked by other threads
@@ -213,6 +250,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     counters.put("instructions decoded", decoder.decoded);
     counters.put("jump table misses", jumpMisses);
     counters.put("page walks", cpu.mmu.walks);
+    counters.put("region runs", regionRuns);
+    counters.put("instructions translated", regionInstructions);
+    if (index == 0) {
+      partition.translator().count(counters);
+    }
     counters.put("exceptions", exceptions);
     counters.put("interrupts", interrupts);
     counters.put("halts", halts);
@@ -387,6 +429,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     running = null;
     if (jumpsUsed) {
       Arrays.fill(jumpAddress, NO_JUMP);
+      Arrays.fill(checkedRegion, null);
       jumpsUsed = false;
     }
   }
@@ -394,6 +437,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// The translation of one page changed.
   void forgetJumps(long page) {
     running = null;
+    Arrays.fill(checkedRegion, null);
     // Blocks that begin in the page, or so near before it that they may reach into it.
     long first = (page & ~0xFFFL) - 16;
     long[] addresses = jumpAddress;
@@ -476,9 +520,20 @@ final class SoftwareProcessor implements VirtualProcessor {
     var c = cpu;
     int i = 0;
     long before = instructions;
+    long limit = Math.min(SLICE_INSTRUCTIONS, budget);
     try {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
+        var region = block.region;
+        if (region != null && mayEnter(region, c.rip)) {
+          i = 0;
+          long left = budget - (instructions - before);
+          runRegion(c, region, Math.clamp(left, 0, REGION_BUDGET));
+          if (attention != 0 || instructions - before >= limit) {
+            break;
+          }
+          continue;
+        }
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
         var operations = block.operations;
@@ -486,6 +541,11 @@ final class SoftwareProcessor implements VirtualProcessor {
           operations[i].execute(c);
         }
         instructions += block.instructions;
+        int heat = block.heat - 1;
+        block.heat = heat;
+        if ((heat & 63) == 0) {
+          warm(c, block, heat);
+        }
         if (attention != 0) {
           break;
         }
@@ -493,6 +553,83 @@ final class SoftwareProcessor implements VirtualProcessor {
     } finally {
       runningOperation = i;
       budget -= instructions + i - before;
+    }
+  }
+
+  /// A block was interpreted once more: notes where it went, and asks for a region if it is time.
+  private void warm(Cpu c, Block block, int heat) {
+    switch (block.operations[block.operations.length - 1].follow()) {
+      case INDIRECT_JUMP, INDIRECT_CALL -> block.sawTarget(c.rip - c.r[Cpu.RIP_BASE]);
+      default -> {}
+    }
+    if (heat > 0) {
+      return;
+    }
+    // Warm still, for the regions of others.
+    block.heat = HEAT / 2 & ~63 | 63;
+    if ((block.mode & Cpu.MODE_SIZE_MASK) == Cpu.MODE_64
+        && block.mode == c.mode
+        && block.region == null
+        && block.valid) {
+      partition
+          .translator()
+          .request(RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS));
+    }
+  }
+
+  /// Whether a region's pages are mapped at RIP as when it was made.
+  private boolean mayEnter(Region region, long base) {
+    // Far from the addresses that are not canonical, so that no jump in it can lead there.
+    if (!Cpu.canonical(base + (1L << 32)) || !Cpu.canonical(base - (1L << 32))) {
+      return false;
+    }
+    int[] distances = region.pageDistance;
+    if (distances.length == 0) {
+      return region.valid;
+    }
+    int slot = region.slot & CHECKED - 1;
+    if (checkedRegion[slot] == region && checkedBase[slot] == base) {
+      return region.valid;
+    }
+    for (int i = 0; i < distances.length; i++) {
+      long linear = (base & ~0xFFFL) + ((long) distances[i] << 12);
+      long offset = cpu.mmu.peekFetch(linear);
+      if (offset < 0) {
+        try {
+          offset = cpu.mmu.fetchOffset(linear);
+        } catch (GuestFault e) {
+          // The guest may never get to that page.
+          return false;
+        }
+      }
+      if (offset != region.pageOffset[i]) {
+        return false;
+      }
+    }
+    checkedRegion[slot] = region;
+    checkedBase[slot] = base;
+    jumpsUsed = true;
+    return region.valid;
+  }
+
+  private void runRegion(Cpu c, Region region, int limit) {
+    running = null;
+    runningRegion = region;
+    regionRuns++;
+    int executed = region.run(c, limit);
+    runningRegion = null;
+    if (executed >= 0) {
+      instructions += executed;
+      regionInstructions += executed;
+      long before = region.executed;
+      region.executed = before + executed;
+      if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
+        partition.translator().optimize(region);
+      }
+    } else {
+      instructions += -1 - executed;
+      regionInstructions += -1 - executed;
+      throw Region.thrown(c);
     }
   }
 

@@ -78,6 +78,13 @@ final class StackInstructions {
     void execute(Cpu c) {
       Branch.push64(c, c.r[source]);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(source);
+      e.push();
+      return true;
+    }
   }
 
   private static final class Pop64 extends Operation {
@@ -95,6 +102,17 @@ final class StackInstructions {
       // This order: POP RSP keeps what it read.
       r[Cpu.RSP] = sp + 8;
       r[destination] = value;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(Cpu.RSP);
+      e.loadStack();
+      e.getLong(Cpu.RSP);
+      e.addConstant(8);
+      e.putLong(Cpu.RSP);
+      e.putLong(destination);
+      return true;
     }
   }
 
@@ -141,6 +159,16 @@ final class StackInstructions {
     void execute(Cpu c) {
       c.push(immediate, size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size != 8) {
+        return false;
+      }
+      e.b.loadConstant(immediate);
+      e.push();
+      return true;
+    }
   }
 
   private static final class PushMemory extends Operation {
@@ -155,6 +183,16 @@ final class StackInstructions {
     @Override
     void execute(Cpu c) {
       c.push(Operands.load(c, memory.readAddress(c, size), size), size);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size != 8) {
+        return false;
+      }
+      e.load(memory, 8);
+      e.push();
+      return true;
     }
   }
 
@@ -278,6 +316,17 @@ final class StackInstructions {
       long value = c.load64(Branch.stack64(c, sp));
       r[Cpu.RSP] = sp + 8;
       r[Cpu.RBP] = value;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.getLong(Cpu.RBP);
+      e.loadStack();
+      e.getLong(Cpu.RBP);
+      e.addConstant(8);
+      e.putLong(Cpu.RSP);
+      e.putLong(Cpu.RBP);
+      return true;
     }
   }
 

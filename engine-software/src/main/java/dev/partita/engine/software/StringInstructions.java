@@ -141,6 +141,11 @@ final class StringInstructions {
       int slot = Tlb.slot(address);
       return table[slot] == (address & Tlb.PAGE_MASK) ? address + table[slot + 1] : 0;
     }
+
+    @Override
+    final Follow follow() {
+      return Follow.REPEAT;
+    }
   }
 
   private static final class Movs extends StringOperation {

@@ -38,6 +38,16 @@ final class Sub {
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.SUB, 4, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -53,6 +63,16 @@ final class Sub {
       int result = a - b;
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.SUB, 4, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -70,6 +90,11 @@ final class Sub {
       r[destination] = result & 0xFFFF_FFFFL;
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.SUB, 4, destination, memory);
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -85,6 +110,11 @@ final class Sub {
       int result = a - b;
       c.store32(address, result);
       c.subFlags32(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.SUB, 4, memory, source);
     }
   }
 
@@ -102,6 +132,11 @@ final class Sub {
       c.store32(address, result);
       c.subFlags32(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.SUB, 4, memory, immediate);
+    }
   }
 
   private static final class RegReg64 extends Form.RegReg {
@@ -117,6 +152,16 @@ final class Sub {
       long result = a - b;
       r[destination] = result;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.SUB, 8, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -134,6 +179,16 @@ final class Sub {
       r[destination] = result;
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.SUB, 8, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegMem64 extends Form.RegMem {
@@ -149,6 +204,11 @@ final class Sub {
       long result = a - b;
       r[destination] = result;
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.SUB, 8, destination, memory);
     }
   }
 
@@ -166,6 +226,11 @@ final class Sub {
       c.store64(address, result);
       c.subFlags64(a, b, result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.SUB, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -181,6 +246,11 @@ final class Sub {
       long result = a - b;
       c.store64(address, result);
       c.subFlags64(a, b, result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.SUB, 8, memory, immediate);
     }
   }
 }

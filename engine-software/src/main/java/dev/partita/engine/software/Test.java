@@ -33,6 +33,16 @@ final class Test {
       int result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.TEST, 4, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -48,6 +58,16 @@ final class Test {
       int result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.TEST, 4, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -62,6 +82,11 @@ final class Test {
       int result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.TEST, 4, memory, source);
+    }
   }
 
   private static final class MemImm32 extends Form.MemImm {
@@ -75,6 +100,11 @@ final class Test {
       int b = (int) immediate;
       int result = a & b;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.TEST, 4, memory, immediate);
     }
   }
 
@@ -91,6 +121,16 @@ final class Test {
       long result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.TEST, 8, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm64 extends Form.RegImm {
@@ -106,6 +146,16 @@ final class Test {
       long result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.TEST, 8, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class MemReg64 extends Form.MemReg {
@@ -120,6 +170,11 @@ final class Test {
       long result = a & b;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.TEST, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -133,6 +188,11 @@ final class Test {
       long b = immediate;
       long result = a & b;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.TEST, 8, memory, immediate);
     }
   }
 }

@@ -95,6 +95,11 @@ final class VectorMoves {
       x[to] = x[from];
       x[to + 1] = x[from + 1];
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// MOVUPS, MOVUPD, MOVDQU, LDDQU from memory.
@@ -116,6 +121,11 @@ final class VectorMoves {
       c.xmm[to] = low;
       c.xmm[to + 1] = high;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVAPS, MOVAPD, MOVDQA, MOVNTDQA from memory.
@@ -136,6 +146,11 @@ final class VectorMoves {
       c.xmm[to + 1] = c.load64(address + 8);
       c.xmm[to] = low;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVUPS, MOVUPD, MOVDQU to memory.
@@ -153,6 +168,11 @@ final class VectorMoves {
       c.requireSse();
       XmmMemory.store(c, memory, c.xmm[from], c.xmm[from + 1]);
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVAPS, MOVAPD, MOVDQA, MOVNTPS, MOVNTPD, MOVNTDQ to memory.
@@ -169,6 +189,11 @@ final class VectorMoves {
     void execute(Cpu c) {
       c.requireSse();
       XmmMemory.storeAligned(c, memory, c.xmm[from], c.xmm[from + 1]);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -188,6 +213,11 @@ final class VectorMoves {
       c.xmm[to] = memory.load32(c) & 0xFFFF_FFFFL;
       c.xmm[to + 1] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVSD and MOVQ from memory.
@@ -206,6 +236,11 @@ final class VectorMoves {
       c.xmm[to] = memory.load64(c);
       c.xmm[to + 1] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVLPS, MOVLPD, MOVHPS, MOVHPD from memory.
@@ -222,6 +257,11 @@ final class VectorMoves {
     void execute(Cpu c) {
       c.requireSse();
       c.xmm[to] = memory.load64(c);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -240,6 +280,11 @@ final class VectorMoves {
       c.requireSse();
       memory.store32(c, (int) c.xmm[from]);
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// MOVSD, MOVQ, MOVLPS, MOVLPD, MOVHPS, MOVHPD to memory.
@@ -256,6 +301,11 @@ final class VectorMoves {
     void execute(Cpu c) {
       c.requireSse();
       memory.store64(c, c.xmm[from]);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -275,6 +325,11 @@ final class VectorMoves {
       long[] x = c.xmm;
       x[to] = x[to] & 0xFFFF_FFFF_0000_0000L | x[from] & 0xFFFF_FFFFL;
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// MOVSD between registers: the upper half stays.
@@ -291,6 +346,11 @@ final class VectorMoves {
     void execute(Cpu c) {
       c.requireSse();
       c.xmm[to] = c.xmm[from];
+    }
+
+    @Override
+    int readsOnly() {
+      return 0;
     }
   }
 
@@ -310,6 +370,11 @@ final class VectorMoves {
       c.xmm[to] = c.xmm[from];
       c.xmm[to + 1] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// MOVHLPS, MOVLHPS: one half to another.
@@ -326,6 +391,11 @@ final class VectorMoves {
     void execute(Cpu c) {
       c.requireSse();
       c.xmm[to] = c.xmm[from];
+    }
+
+    @Override
+    int readsOnly() {
+      return 0;
     }
   }
 

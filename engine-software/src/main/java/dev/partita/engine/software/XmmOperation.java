@@ -42,6 +42,11 @@ abstract class XmmOperation extends Operation {
     }
   }
 
+  @Override
+  int readsOnly() {
+    return MemoryOperand.registers(memory);
+  }
+
   private long loadPart(Cpu c, MemoryOperand m) {
     return switch (size) {
       case 2 -> m.load16(c);

@@ -38,6 +38,16 @@ final class Xor {
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.XOR, 4, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegImm32 extends Form.RegImm {
@@ -53,6 +63,16 @@ final class Xor {
       int result = a ^ b;
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.XOR, 4, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -70,6 +90,11 @@ final class Xor {
       r[destination] = result & 0xFFFF_FFFFL;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.XOR, 4, destination, memory);
+    }
   }
 
   private static final class MemReg32 extends Form.MemReg {
@@ -85,6 +110,11 @@ final class Xor {
       int result = a ^ b;
       c.store32(address, result);
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.XOR, 4, memory, source);
     }
   }
 
@@ -102,6 +132,11 @@ final class Xor {
       c.store32(address, result);
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.XOR, 4, memory, immediate);
+    }
   }
 
   private static final class RegReg64 extends Form.RegReg {
@@ -117,6 +152,16 @@ final class Xor {
       long result = a ^ b;
       r[destination] = result;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerRegister(Arithmetic.XOR, 8, destination, source);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
     }
   }
 
@@ -134,6 +179,16 @@ final class Xor {
       r[destination] = result;
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerConstant(Arithmetic.XOR, 8, destination, immediate);
+    }
+
+    @Override
+    FlagUse flagUse() {
+      return FlagUse.SETS;
+    }
   }
 
   private static final class RegMem64 extends Form.RegMem {
@@ -149,6 +204,11 @@ final class Xor {
       long result = a ^ b;
       r[destination] = result;
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.registerMemory(Arithmetic.XOR, 8, destination, memory);
     }
   }
 
@@ -166,6 +226,11 @@ final class Xor {
       c.store64(address, result);
       c.logicFlags(result);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryRegister(Arithmetic.XOR, 8, memory, source);
+    }
   }
 
   private static final class MemImm64 extends Form.MemImm {
@@ -181,6 +246,11 @@ final class Xor {
       long result = a ^ b;
       c.store64(address, result);
       c.logicFlags(result);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return e.memoryConstant(Arithmetic.XOR, 8, memory, immediate);
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.partita.engine.software;
 
 import java.util.HexFormat;
+import java.util.function.BiFunction;
 
 /// Compares the engine with the host's processor.
 final class Differential {
@@ -15,17 +16,30 @@ final class Differential {
   static void compare(byte[] code, MachineState state, int flagMask) {
     NativeProcessor.require();
     var expected = NativeProcessor.run(code, state);
+    check(code, state, flagMask, expected, "interpreter", EngineProcessor::run);
+    check(code, state, flagMask, expected, "translator", EngineProcessor::runTranslated);
+  }
+
+  private static void check(
+      byte[] code,
+      MachineState state,
+      int flagMask,
+      MachineState expected,
+      String tier,
+      BiFunction<byte[], MachineState, MachineState> engine) {
     MachineState actual;
     try {
-      actual = EngineProcessor.run(code, state);
+      actual = engine.apply(code, state);
     } catch (AssertionError | RuntimeException e) {
-      throw new AssertionError("%s: %s\nbefore:\n%s".formatted(bytes(code), e, state), e);
+      throw new AssertionError(
+          "%s: the %s: %s\nbefore:\n%s".formatted(bytes(code), tier, e, state), e);
     }
     String difference = difference(expected, actual, flagMask);
     if (!difference.isEmpty()) {
       throw new AssertionError(
-          "%s: the engine differs from the host\n%s\nbefore:\n%s%s"
-              .formatted(bytes(code), difference, state, memoryBefore(state, expected, actual)));
+          "%s: the %s differs from the host\n%s\nbefore:\n%s%s"
+              .formatted(
+                  bytes(code), tier, difference, state, memoryBefore(state, expected, actual)));
     }
   }
 

@@ -3,6 +3,11 @@ package dev.partita.engine.software;
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.hypervisor.ManualTimeSource;
 import dev.partita.hypervisor.PartitionConfiguration;
+import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The twin of {@link NativeProcessor}: runs the same code from the same state on the engine's
 /// decoder and operations, in 64-bit mode at privilege level 3 with paging on. Needs no instruction
@@ -26,6 +31,15 @@ final class EngineProcessor {
   private final SoftwarePartition partition;
   private final Cpu cpu;
   private final Decoder decoder;
+  private final Map<ByteBuffer, Region> regions =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<ByteBuffer, Region> eldest) {
+          return size() > 200;
+        }
+      };
 
   EngineProcessor() {
     partition =
@@ -82,6 +96,13 @@ final class EngineProcessor {
     }
   }
 
+  /// Runs code on the shared processor, translated.
+  static MachineState runTranslated(byte[] code, MachineState state) {
+    synchronized (SHARED) {
+      return SHARED.afterwards(SHARED.translateToFault(code, state));
+    }
+  }
+
   /// Runs code from a state.
   ///
   /// @param code at {@link MachineState#CODE}
@@ -89,7 +110,10 @@ final class EngineProcessor {
   /// @return the state after
   /// @throws AssertionError if the guest faults
   MachineState execute(byte[] code, MachineState state) {
-    int vector = executeToFault(code, state);
+    return afterwards(executeToFault(code, state));
+  }
+
+  private MachineState afterwards(int vector) {
     if (vector >= 0) {
       throw new AssertionError(
           "the engine raised exception %d (error code 0x%x, address 0x%x) at offset 0x%x"
@@ -122,6 +146,74 @@ final class EngineProcessor {
     } catch (GuestFault fault) {
       return fault.vector;
     }
+  }
+
+  /// Like {@link #executeToFault}, but translated: all instructions make one region, entered at the
+  /// first. What leaves the region is interpreted.
+  ///
+  /// @return the exception's vector, or -1
+  int translateToFault(byte[] code, MachineState state) {
+    prepare(code, state);
+    long end = MachineState.CODE + code.length;
+    var region = regions.computeIfAbsent(ByteBuffer.wrap(code.clone()), key -> translate(code));
+    try {
+      for (int n = 0; cpu.rip != end; n++) {
+        if (n == LIMIT) {
+          throw new AssertionError("the code does not end");
+        }
+        if (cpu.rip == MachineState.CODE) {
+          if (region.run(cpu, LIMIT) < 0) {
+            throw Region.thrown(cpu);
+          }
+        } else {
+          var block = decoder.decode(cpu.rip, cpu.mmu.fetchOffset(cpu.rip), true);
+          cpu.r[Cpu.RIP_BASE] = cpu.rip;
+          for (var operation : block.operations) {
+            operation.execute(cpu);
+          }
+        }
+      }
+      return -1;
+    } catch (GuestFault fault) {
+      return fault.vector;
+    }
+  }
+
+  private Region translate(byte[] code) {
+    var nodes = new LinkedHashMap<Long, RegionShape.Node>();
+    node(nodes, 0, code.length);
+    return RegionCompiler.compile(RegionShape.of(List.copyOf(nodes.values())), false);
+  }
+
+  private RegionShape.@Nullable Node node(
+      Map<Long, RegionShape.Node> nodes, long offset, int length) {
+    if (offset < 0 || offset >= length) {
+      return null;
+    }
+    var known = nodes.get(offset);
+    if (known != null) {
+      return known;
+    }
+    long linear = MachineState.CODE + offset;
+    Block block;
+    try {
+      block = decoder.decode(linear, cpu.mmu.fetchOffset(linear), true);
+    } catch (GuestFault invalid) {
+      return null;
+    }
+    var node = new RegionShape.Node(block, offset);
+    nodes.put(offset, node);
+    var last = node.last();
+    switch (last.follow()) {
+      case NEXT, REPEAT -> node.next = node(nodes, offset + last.end, length);
+      case JUMP, CALL -> node.taken = node(nodes, offset + last.target(), length);
+      case CONDITIONAL -> {
+        node.next = node(nodes, offset + last.end, length);
+        node.taken = node(nodes, offset + last.target(), length);
+      }
+      default -> {}
+    }
+    return node;
   }
 
   /// Puts code and state in place; RIP is at the code's start.

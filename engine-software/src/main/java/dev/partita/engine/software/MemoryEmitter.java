@@ -1,0 +1,245 @@
+package dev.partita.engine.software;
+
+import static java.lang.constant.ConstantDescs.CD_Object;
+import static java.lang.constant.ConstantDescs.CD_byte;
+import static java.lang.constant.ConstantDescs.CD_char;
+import static java.lang.constant.ConstantDescs.CD_int;
+import static java.lang.constant.ConstantDescs.CD_long;
+import static java.lang.constant.ConstantDescs.CD_short;
+import static java.lang.constant.ConstantDescs.CD_void;
+
+import java.lang.classfile.CodeBuilder;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.MethodTypeDesc;
+import java.nio.ByteOrder;
+
+/// How the code of regions reads and writes memory that was checked already: guest RAM by the
+/// host's address, and elements of arrays that are there by construction.
+///
+/// Two ways. {@link Portable} uses {@link Raw} and array instructions. {@link Direct} uses the
+/// JDK's internal memory access, if the launcher has opened it to this module (jvm.options): the
+/// quick compiler spends about a fifth of the time on it, and its code is faster. See
+/// docs/decisions/0004-translator.md.
+abstract sealed class MemoryEmitter {
+  final RegionEmitter e;
+  final CodeBuilder b;
+
+  private MemoryEmitter(RegionEmitter e) {
+    this.e = e;
+    this.b = e.b;
+  }
+
+  /// Whether the direct way is open.
+  static final boolean DIRECT =
+      ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN
+          && !Boolean.getBoolean("partita.portable")
+          && Object.class
+              .getModule()
+              .isExported("jdk.internal.misc", MemoryEmitter.class.getModule());
+
+  static MemoryEmitter of(RegionEmitter e) {
+    return DIRECT ? new Direct(e) : new Portable(e);
+  }
+
+  /// Stores in a local the place of an address in a TLB's table, as {@link #tableEntry} wants it.
+  abstract void slot(int address, int local);
+
+  /// Pushes a word of a TLB's entry.
+  ///
+  /// @param word 0 the tag, 1 what to add
+  abstract void tableEntry(int table, int slot, int word);
+
+  /// Pushes an element of an array of longs.
+  abstract void loadElement(int array, int index);
+
+  /// Stores a local in an element of an array of longs.
+  abstract void storeElement(int array, int index, int value);
+
+  /// Pushes what is at the address in a local: a long for 8 bytes, else an int, zero-extended.
+  abstract void load(int size, int address);
+
+  /// Stores a local at the address in a local.
+  abstract void store(int size, int address, int value);
+
+  /// Code that resolves all references, without effect.
+  void resolve() {}
+
+  final void push(int local, int size) {
+    if (size == 8) {
+      b.lload(local);
+    } else {
+      b.iload(local);
+    }
+  }
+
+  /// With the class library's public interfaces.
+  static final class Portable extends MemoryEmitter {
+    private Portable(RegionEmitter e) {
+      super(e);
+    }
+
+    @Override
+    void slot(int address, int local) {
+      b.lload(address).bipush(11).lushr().l2i().loadConstant(2 * Tlb.INDEX_MASK).iand();
+      b.istore(local);
+    }
+
+    @Override
+    void tableEntry(int table, int slot, int word) {
+      b.aload(table).iload(slot);
+      if (word != 0) {
+        b.iconst_1().ior();
+      }
+      b.laload();
+    }
+
+    @Override
+    void loadElement(int array, int index) {
+      b.aload(array).bipush(index).laload();
+    }
+
+    @Override
+    void storeElement(int array, int index, int value) {
+      b.aload(array).bipush(index).lload(value).lastore();
+    }
+
+    @Override
+    void load(int size, int address) {
+      b.lload(address);
+      switch (size) {
+        case 1 -> e.invoke(RegionEmitter.RAW, "getByte", CD_int, CD_long);
+        case 2 -> e.invoke(RegionEmitter.RAW, "getShort", CD_int, CD_long);
+        case 4 -> e.invoke(RegionEmitter.RAW, "getInt", CD_int, CD_long);
+        default -> e.invoke(RegionEmitter.RAW, "getLong", CD_long, CD_long);
+      }
+    }
+
+    @Override
+    void store(int size, int address, int value) {
+      b.lload(address);
+      push(value, size);
+      switch (size) {
+        case 1 -> e.invoke(RegionEmitter.RAW, "setByte", CD_void, CD_long, CD_int);
+        case 2 -> e.invoke(RegionEmitter.RAW, "setShort", CD_void, CD_long, CD_int);
+        case 4 -> e.invoke(RegionEmitter.RAW, "setInt", CD_void, CD_long, CD_int);
+        default -> e.invoke(RegionEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
+      }
+    }
+  }
+
+  /// With the JDK's internal memory access.
+  static final class Direct extends MemoryEmitter {
+    private static final ClassDesc UNSAFE = ClassDesc.of("jdk.internal.misc.Unsafe");
+
+    /// Where an array's first element is, from the start of the array.
+    private static final long FIRST = first();
+
+    private Direct(RegionEmitter e) {
+      super(e);
+    }
+
+    private static long first() {
+      try {
+        var field = Class.forName("jdk.internal.misc.Unsafe").getField("ARRAY_LONG_BASE_OFFSET");
+        return field.getType() == int.class ? field.getInt(null) : field.getLong(null);
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
+
+    private void unsafe() {
+      b.invokestatic(UNSAFE, "getUnsafe", MethodTypeDesc.of(UNSAFE));
+    }
+
+    private void call(String name, ClassDesc result, ClassDesc... parameters) {
+      b.invokevirtual(UNSAFE, name, MethodTypeDesc.of(result, parameters));
+    }
+
+    /// The entry's distance from the start of the table.
+    @Override
+    void slot(int address, int local) {
+      // Two words of eight bytes an entry: page number times 16.
+      b.lload(address).bipush(8).lushr().loadConstant(Tlb.INDEX_MASK * 16L).land();
+      b.lstore(local);
+    }
+
+    @Override
+    void tableEntry(int table, int slot, int word) {
+      unsafe();
+      b.aload(table).lload(slot).loadConstant(FIRST + 8 * word).ladd();
+      call("getLong", CD_long, CD_Object, CD_long);
+    }
+
+    @Override
+    void loadElement(int array, int index) {
+      unsafe();
+      b.aload(array).loadConstant(FIRST + 8 * index);
+      call("getLong", CD_long, CD_Object, CD_long);
+    }
+
+    @Override
+    void storeElement(int array, int index, int value) {
+      unsafe();
+      b.aload(array).loadConstant(FIRST + 8 * index).lload(value);
+      call("putLong", CD_void, CD_Object, CD_long, CD_long);
+    }
+
+    @Override
+    void load(int size, int address) {
+      unsafe();
+      b.lload(address);
+      switch (size) {
+        case 1 -> {
+          call("getByte", CD_byte, CD_long);
+          b.loadConstant(0xFF).iand();
+        }
+        case 2 -> call("getChar", CD_char, CD_long);
+        case 4 -> call("getInt", CD_int, CD_long);
+        default -> call("getLong", CD_long, CD_long);
+      }
+      unsafe();
+      call("loadFence", CD_void);
+    }
+
+    @Override
+    void store(int size, int address, int value) {
+      unsafe();
+      call("storeFence", CD_void);
+      unsafe();
+      b.lload(address);
+      push(value, size);
+      switch (size) {
+        case 1 -> {
+          b.i2b();
+          call("putByte", CD_void, CD_long, CD_byte);
+        }
+        case 2 -> {
+          b.i2s();
+          call("putShort", CD_void, CD_long, CD_short);
+        }
+        case 4 -> call("putInt", CD_void, CD_long, CD_int);
+        default -> call("putLong", CD_void, CD_long, CD_long);
+      }
+    }
+
+    @Override
+    void resolve() {
+      b.getstatic(RegionEmitter.SUPPORT, "SCRATCH", CD_long).lstore(RegionEmitter.ADDRESS);
+      b.lconst_0().lstore(RegionEmitter.VALUE2);
+      b.iconst_0().istore(RegionEmitter.VALUE);
+      for (int size = 1; size <= 8; size *= 2) {
+        load(size, RegionEmitter.ADDRESS);
+        if (size == 8) {
+          b.pop2();
+        } else {
+          b.pop();
+        }
+        store(size, RegionEmitter.ADDRESS, size == 8 ? RegionEmitter.VALUE2 : RegionEmitter.VALUE);
+      }
+      b.getstatic(RegionEmitter.SUPPORT, "WORDS", CD_long.arrayType()).astore(RegionEmitter.ARRAY);
+      loadElement(RegionEmitter.ARRAY, 0);
+      b.lstore(RegionEmitter.VALUE2);
+      storeElement(RegionEmitter.ARRAY, 0, RegionEmitter.VALUE2);
+    }
+  }
+}

@@ -1,0 +1,124 @@
+package dev.partita.engine.software;
+
+/// A piece of hot guest code that was translated to a method of the JVM: several blocks with the
+/// jumps between them. Position-independent, as blocks are; shared by all processors.
+final class Region {
+  /// {@link #ripOffset} of an exit that has set {@link Cpu#rip} itself.
+  static final long DYNAMIC = Long.MIN_VALUE;
+
+  /// The blocks it was made from; the first is the entry.
+  final Block[] blocks;
+
+  /// Linear pages other than the entry's that the code spans, relative to it, in pages.
+  final int[] pageDistance;
+
+  /// Where each of them was, as an offset in RAM.
+  final long[] pageOffset;
+
+  final RegionCode code;
+
+  /// By site: RIP as a distance from the entry's, or {@link #DYNAMIC}.
+  final long[] ripOffset;
+
+  /// By site: the instructions of the block under way that were not executed.
+  final int[] notExecuted;
+
+  /// Bytes of bytecode.
+  final int codeSize;
+
+  /// Operations with code of their own, and those that are called.
+  final int emitted;
+
+  final int called;
+
+  /// For tables by region.
+  final int slot = System.identityHashCode(this);
+
+  /// False once any of its code was written over: not to be entered again, and to be left when the
+  /// processor that runs it is the one that wrote.
+  volatile boolean valid = true;
+
+  /// What it was made from.
+  final RegionShape shape;
+
+  /// Made for the JVM's optimizing compiler.
+  final boolean optimized;
+
+  /// Instructions executed. Racy: some may be lost.
+  long executed;
+
+  Region(
+      RegionShape shape,
+      boolean optimized,
+      Block[] blocks,
+      int[] pageDistance,
+      long[] pageOffset,
+      RegionCode code,
+      long[] ripOffset,
+      int[] notExecuted,
+      int codeSize,
+      int emitted,
+      int called) {
+    this.shape = shape;
+    this.optimized = optimized;
+    this.blocks = blocks;
+    this.pageDistance = pageDistance;
+    this.pageOffset = pageOffset;
+    this.code = code;
+    this.ripOffset = ripOffset;
+    this.notExecuted = notExecuted;
+    this.codeSize = codeSize;
+    this.emitted = emitted;
+    this.called = called;
+  }
+
+  /// Runs it from its entry, RIP; sets RIP.
+  ///
+  /// @param limit instructions after which to leave at the next loop, at least 0
+  /// @return instructions executed; or -1 - that, and {@link Cpu#regionThrown} is to be thrown
+  int run(Cpu c, int limit) {
+    long base = c.rip;
+    code.run(c, base, limit);
+    int site = c.regionSite;
+    long offset = ripOffset[site];
+    if (offset != DYNAMIC) {
+      c.rip = base + offset;
+    }
+    int executed = limit - c.regionBudget - notExecuted[site];
+    return c.regionThrown == null ? executed : -1 - executed;
+  }
+
+  /// Throws what a run has met.
+  static RuntimeException thrown(Cpu c) {
+    var thrown = c.regionThrown;
+    c.regionThrown = null;
+    if (thrown instanceof Error error) {
+      throw error;
+    }
+    return thrown instanceof RuntimeException exception
+        ? exception
+        : new IllegalStateException(thrown);
+  }
+
+  /// The code was written over, or the region is not worth its room.
+  void invalidate() {
+    var entry = entry();
+    if (entry.region == this) {
+      entry.region = null;
+      entry.heat = SoftwareProcessor.HEAT;
+    }
+    retire();
+  }
+
+  /// Another region has taken its place.
+  void retire() {
+    valid = false;
+    for (var block : blocks) {
+      block.left(this);
+    }
+  }
+
+  Block entry() {
+    return blocks[0];
+  }
+}

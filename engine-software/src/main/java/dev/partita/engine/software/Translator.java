@@ -1,0 +1,221 @@
+package dev.partita.engine.software;
+
+import java.util.ArrayDeque;
+import java.util.Map;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/// Makes {@link Region}s of hot code on a thread of its own, while the processors go on
+/// interpreting, and bounds how many there are.
+final class Translator implements AutoCloseable {
+  /// How guest code is executed; the system property `partita.tier` chooses.
+  enum Tier {
+    /// Interpreted only.
+    INTERPRETER,
+    /// Interpreted, and translated when hot, in the background.
+    MIXED,
+    /// Translated as soon as it ran once; the processor waits. For tests.
+    TRANSLATOR
+  }
+
+  static final Tier TIER = tier(System.getProperty("partita.tier", "mixed"));
+
+  /// Most regions in a partition; the oldest goes.
+  private static final int MAX_REGIONS = 3_000;
+
+  /// Requests waiting; more are dropped (hot code asks again).
+  private static final int MAX_WAITING = 512;
+
+  private final Worker quick = new Worker("translator", false);
+  private final Worker optimizing = new Worker("optimizer", true);
+  private final ArrayDeque<Region> regions = new ArrayDeque<>();
+  private final SoftwarePartition partition;
+  private volatile boolean closed;
+
+  // For statistics.
+  final AtomicLong made = new AtomicLong();
+  final AtomicLong madeOptimized = new AtomicLong();
+  final AtomicLong failed = new AtomicLong();
+  final AtomicLong nanosGenerating = new AtomicLong();
+  final AtomicLong nanosCompiling = new AtomicLong();
+  final AtomicLong codeBytes = new AtomicLong();
+  final AtomicLong inline = new AtomicLong();
+  final AtomicLong called = new AtomicLong();
+
+  Translator(SoftwarePartition partition) {
+    this.partition = partition;
+  }
+
+  private static Tier tier(String name) {
+    return switch (name) {
+      case "interpreter" -> Tier.INTERPRETER;
+      case "translator" -> Tier.TRANSLATOR;
+      default -> Tier.MIXED;
+    };
+  }
+
+  /// Asks for a region; on a processor's thread.
+  void request(RegionShape shape) {
+    if (TIER == Tier.TRANSLATOR) {
+      synchronized (quick) {
+        quick.translate(shape);
+      }
+    } else {
+      quick.offer(shape);
+    }
+  }
+
+  /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
+  void optimize(Region region) {
+    if (region.valid && !region.optimized && TIER == Tier.MIXED) {
+      optimizing.offer(region.shape);
+    }
+  }
+
+  /// A thread that makes regions, one after the other; started when there is something to do. The
+  /// JVM's compilers do their part while it waits (jvm.options), so that a region is compiled
+  /// before a processor runs it.
+  private final class Worker implements Runnable {
+    private final LinkedBlockingQueue<RegionShape> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+    private final String name;
+    private final boolean optimized;
+    private @Nullable Thread thread;
+    private @Nullable Cpu spare;
+
+    Worker(String name, boolean optimized) {
+      this.name = name;
+      this.optimized = optimized;
+    }
+
+    void offer(RegionShape shape) {
+      if (waiting.offer(shape)) {
+        start();
+      }
+    }
+
+    private synchronized void start() {
+      if (thread == null && !closed) {
+        thread = Thread.ofPlatform().name(name).daemon().priority(Thread.MIN_PRIORITY).start(this);
+      }
+    }
+
+    synchronized void stop() {
+      if (thread != null) {
+        thread.interrupt();
+      }
+      waiting.clear();
+    }
+
+    @Override
+    public void run() {
+      try {
+        while (!closed) {
+          translate(waiting.take());
+        }
+      } catch (InterruptedException e) {
+        // Closed.
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    private void translate(RegionShape shape) {
+      var entry = shape.entry().block;
+      var old = entry.region;
+      if (closed || !entry.valid || optimized != (old != null)) {
+        return;
+      }
+      if (old != null && old.shape != shape) {
+        return;
+      }
+      Translator.this.translate(shape, optimized, spareCpu());
+    }
+
+    /// A processor for the calls that run nothing.
+    private Cpu spareCpu() {
+      var c = spare;
+      if (c == null) {
+        var processor = partition.softwareProcessors().getFirst();
+        c = new Cpu(processor, partition, processor.cpu().apic);
+        spare = c;
+      }
+      return c;
+    }
+  }
+
+  private void translate(RegionShape shape, boolean optimized, Cpu spare) {
+    long start = System.nanoTime();
+    Region region;
+    try {
+      region = RegionCompiler.compile(shape, optimized);
+    } catch (RuntimeException e) {
+      // Interpreted for ever: right, if slow.
+      failed.incrementAndGet();
+      System.getLogger(Translator.class.getName())
+          .log(System.Logger.Level.ERROR, "defect in the translator", e);
+      return;
+    }
+    long generated = System.nanoTime();
+    // Resolves all that the code refers to, and makes the JVM compile it.
+    for (int i = 0; i < WARM_UP; i++) {
+      region.code.run(spare, 0, -1);
+    }
+    nanosGenerating.addAndGet(generated - start);
+    nanosCompiling.addAndGet(System.nanoTime() - generated);
+    made.incrementAndGet();
+    if (optimized) {
+      madeOptimized.incrementAndGet();
+    }
+    codeBytes.addAndGet(region.codeSize);
+    inline.addAndGet(region.emitted);
+    called.addAndGet(region.called);
+    install(region);
+  }
+
+  /// Calls that make the JVM compile a region before any processor runs it, by the thresholds that
+  /// jvm.options sets for regions.
+  private static final int WARM_UP = TIER == Tier.MIXED ? 260 : 1;
+
+  private synchronized void install(Region region) {
+    for (var block : region.blocks) {
+      if (!block.joined(region)) {
+        region.invalidate();
+        return;
+      }
+    }
+    if (!region.valid) {
+      return;
+    }
+    var old = region.entry().region;
+    region.entry().region = region;
+    if (!region.valid) {
+      region.invalidate();
+    }
+    if (old != null) {
+      old.retire();
+    }
+    regions.removeIf(one -> !one.valid);
+    regions.add(region);
+    if (regions.size() > MAX_REGIONS) {
+      regions.remove().invalidate();
+    }
+  }
+
+  void count(Map<String, Long> counters) {
+    counters.put("regions", made.get());
+    counters.put("regions optimized", madeOptimized.get());
+    counters.put("regions failed", failed.get());
+    counters.put("bytes of bytecode", codeBytes.get());
+    counters.put("nanoseconds generating", nanosGenerating.get());
+    counters.put("nanoseconds compiling", nanosCompiling.get());
+    counters.put("operations emitted", inline.get());
+    counters.put("operations called", called.get());
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    quick.stop();
+    optimizing.stop();
+  }
+}

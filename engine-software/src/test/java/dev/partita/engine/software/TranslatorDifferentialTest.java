@@ -1,0 +1,208 @@
+package dev.partita.engine.software;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.util.Random;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.Test;
+
+/// Random programs with loops and jumps: the host's processor against the interpreter against the
+/// translator; and with faults in the middle, the interpreter against the translator.
+class TranslatorDifferentialTest {
+  private static final int[] REGISTERS = {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12};
+
+  /// Holds an address in the test's memory and is not written.
+  private static final int BASE = 14;
+
+  /// Counts loops.
+  private static final int COUNTER = 15;
+
+  /// Holds an address where nothing is mapped.
+  private static final int NOWHERE = 13;
+
+  private final RandomGenerator random = new Random(Long.getLong("partita.seed", 4));
+  private ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private boolean faults;
+
+  private int register() {
+    return REGISTERS[random.nextInt(REGISTERS.length)];
+  }
+
+  private int size() {
+    return 1 << random.nextInt(4);
+  }
+
+  private void bytes(int... values) {
+    for (int value : values) {
+      out.write(value);
+    }
+  }
+
+  private void immediate(int size) {
+    long value = MachineState.interesting(random);
+    for (int i = 0; i < Math.min(size, 4); i++) {
+      out.write((int) (value >>> 8 * i));
+    }
+  }
+
+  /// An instruction with registers as both operands.
+  private void registers(int size, int reg, int rm, int... opcode) {
+    if (size == 2) {
+      out.write(0x66);
+    }
+    out.write(0x40 | (size == 8 ? 8 : 0) | (reg >= 8 ? 4 : 0) | (rm >= 8 ? 1 : 0));
+    bytes(opcode);
+    out.write(0xC0 | (reg & 7) << 3 | rm & 7);
+  }
+
+  /// An instruction with a memory operand.
+  private void memory(int size, int reg, int... opcode) {
+    if (size == 2) {
+      out.write(0x66);
+    }
+    boolean bad = faults && random.nextInt(20) == 0;
+    int base = bad ? NOWHERE : BASE;
+    out.write(0x41 | (size == 8 ? 8 : 0) | (reg >= 8 ? 4 : 0));
+    bytes(opcode);
+    out.write(0x40 | (reg & 7) << 3 | base & 7);
+    out.write(random.nextInt(15) * 8);
+  }
+
+  private void either(int size, int reg, int... opcode) {
+    if (random.nextInt(3) == 0) {
+      memory(size, reg, opcode);
+    } else {
+      registers(size, reg, register(), opcode);
+    }
+  }
+
+  /// One instruction, or a few that belong together.
+  private void instruction() {
+    int size = size();
+    int wide = Math.max(size, 2);
+    int odd = size == 1 ? 0 : 1;
+    switch (random.nextInt(22)) {
+      case 0, 1, 2, 3 -> either(size, register(), random.nextInt(8) << 3 | odd);
+      case 4, 5 -> either(size, register(), random.nextInt(8) << 3 | 2 | odd);
+      case 6, 7 -> {
+        either(size, random.nextInt(8), 0x80 | odd);
+        immediate(size);
+      }
+      case 8 -> either(size, random.nextInt(2), 0xFE | odd);
+      case 9 -> either(size, 2 + random.nextInt(2), 0xF6 | odd);
+      case 10, 11 -> {
+        int[] operations = {0, 1, 4, 5, 7};
+        either(size, operations[random.nextInt(operations.length)], 0xC0 | odd);
+        out.write(random.nextInt(64));
+      }
+      case 12 -> {
+        int[] operations = {4, 5, 7};
+        either(size, operations[random.nextInt(operations.length)], 0xD2 | odd);
+      }
+      case 13 -> either(wide, register(), 0x0F, 0xAF);
+      case 14 -> either(wide, 4 + random.nextInt(2), 0xF7);
+      case 15 -> either(wide, register(), 0x0F, 0xB6 | random.nextInt(2) | random.nextInt(2) << 3);
+      case 16 -> either(1, 0, 0x0F, 0x90 | random.nextInt(16));
+      case 17 -> either(wide, register(), 0x0F, 0x40 | random.nextInt(16));
+      case 18 -> {
+        either(wide, 4 + random.nextInt(4), 0x0F, 0xBA);
+        out.write(random.nextInt(64));
+      }
+      case 19 -> either(size, register(), 0x88 | random.nextInt(2) << 1 | odd);
+      case 20 -> {
+        // push, pop
+        int from = register();
+        int to = register();
+        bytes(0x40 | from >> 3, 0x50 | from & 7, 0x40 | to >> 3, 0x58 | to & 7);
+      }
+      default -> {
+        switch (random.nextInt(4)) {
+          case 0 -> registers(8, register(), register(), 0x87);
+          case 1 -> bytes(size == 8 ? 0x48 : 0x40, random.nextBoolean() ? 0x99 : 0x98);
+          case 2 -> {
+            int r = register();
+            bytes(0x40 | (size == 8 ? 8 : 0) | r >> 3, 0x0F, 0xC8 | r & 7);
+          }
+          default -> {
+            // call to what follows, pop
+            int to = register();
+            bytes(0xE8, 0, 0, 0, 0, 0x40 | to >> 3, 0x58 | to & 7);
+          }
+        }
+      }
+    }
+  }
+
+  /// A loop whose body has forward jumps.
+  private byte[] program() {
+    var whole = new ByteArrayOutputStream();
+    int parts = 2 + random.nextInt(5);
+    for (int i = 0; i < parts; i++) {
+      out = new ByteArrayOutputStream();
+      int n = 1 + random.nextInt(5);
+      for (int k = 0; k < n; k++) {
+        instruction();
+      }
+      var part = out.toByteArray();
+      if (random.nextBoolean() && part.length < 120) {
+        whole.write(0x70 | random.nextInt(16));
+        whole.write(part.length);
+      }
+      whole.writeBytes(part);
+    }
+    // dec r15; jnz to the start
+    whole.writeBytes(new byte[] {0x49, (byte) 0xFF, (byte) 0xCF, 0x0F, (byte) 0x85});
+    int back = -(whole.size() + 4);
+    for (int i = 0; i < 4; i++) {
+      whole.write(back >> 8 * i);
+    }
+    if (random.nextBoolean()) {
+      // Something behind the loop that shows the flags: pushf, pop rax.
+      whole.writeBytes(new byte[] {(byte) 0x9C, 0x58});
+    }
+    return whole.toByteArray();
+  }
+
+  private MachineState state() {
+    var state = MachineState.random(random);
+    state.general[BASE] = MachineState.MEMORY + 0x400 + random.nextInt(16);
+    state.general[NOWHERE] = 0x7000_0000_0000L;
+    state.general[COUNTER] = 1 + random.nextInt(4);
+    return state;
+  }
+
+  @Test
+  void loopsAgreeWithTheHost() {
+    IntegerForms.requireIntel();
+    for (int n = 0; n < Integer.getInteger("partita.programs", 1500); n++) {
+      Differential.compare(program(), state(), Differential.ALL_FLAGS);
+    }
+  }
+
+  @Test
+  void faultsInTheMiddleLeaveTheSameState() {
+    faults = true;
+    var interpreter = new EngineProcessor();
+    var translator = new EngineProcessor();
+    int met = 0;
+    for (int n = 0; n < Integer.getInteger("partita.programs", 1000); n++) {
+      var code = program();
+      var state = state();
+      int expected = interpreter.executeToFault(code, state);
+      int actual = translator.translateToFault(code, state);
+      var what = Differential.bytes(code);
+      assertThat(actual).as(what).isEqualTo(expected);
+      assertThat(Differential.difference(interpreter.state(), translator.state(), -1))
+          .as(what)
+          .isEmpty();
+      if (expected >= 0) {
+        met++;
+        // A block of one instruction: RIP at it is its base.
+        assertThat(translator.cpu().rip).as(what).isEqualTo(interpreter.cpu().r[Cpu.RIP_BASE]);
+        assertThat(translator.cpu().fault.errorCode).isEqualTo(interpreter.cpu().fault.errorCode);
+      }
+    }
+    assertThat(met).isGreaterThan(100);
+  }
+}
