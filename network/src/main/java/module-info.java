@@ -6,6 +6,7 @@ module dev.partita.network {
   requires transitive dev.partita.hypervisor;
 
   exports dev.partita.network;
+  exports dev.partita.network.capture;
   exports dev.partita.network.link;
   exports dev.partita.network.nat;
   exports dev.partita.network.vswitch;

@@ -38,7 +38,7 @@ class GuestServicesTest {
   }
 
   private PartitaProcess booted(String... more) throws Exception {
-    var arguments = new ArrayList<>(List.of("run", "debian", "--name", "vm"));
+    var arguments = new ArrayList<>(List.of("run", "debian-initramfs", "--name", "vm"));
     arguments.addAll(List.of(more));
     var partita = PartitaProcess.start(runtime, arguments.toArray(String[]::new));
     try {

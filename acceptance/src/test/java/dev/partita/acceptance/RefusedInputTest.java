@@ -51,7 +51,8 @@ class RefusedInputTest {
           Arguments.of("'much' is not a size", new String[] {"run", "debian", "--memory", "much"}),
           Arguments.of("'two'", new String[] {"run", "debian", "--cpus", "two"}),
           Arguments.of("'soon' is not a time", new String[] {"run", "debian", "--timeout", "soon"}),
-          Arguments.of("--kernel", new String[] {"run", "debian-initramfs", "--kernel", "vmlinuz"}));
+          Arguments.of(
+              "--kernel", new String[] {"run", "debian-initramfs", "--kernel", "vmlinuz"}));
 
   @ParameterizedTest(name = "{0}")
   @FieldSource("WRONG_COMMAND_LINES")

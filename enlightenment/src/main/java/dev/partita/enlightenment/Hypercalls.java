@@ -130,9 +130,11 @@ final class Hypercalls {
       control = pair(processor, ProcessorState.RDX, ProcessorState.RAX);
       input = pair(processor, ProcessorState.RBX, ProcessorState.RCX);
     }
-    var event = HypercallEvent.started();
+    var event = FlightRecording.isOn() ? HypercallEvent.started() : null;
     int status = answer(control, input);
-    event.answered(processor.index(), (int) (control & CODE_MASK), status);
+    if (event != null) {
+      event.answered(processor.index(), (int) (control & CODE_MASK), status);
+    }
     count(control, status);
     processor.setGeneral(ProcessorState.RAX, status);
     if (!wide) {
@@ -143,9 +145,11 @@ final class Hypercalls {
   /// Takes a fast HvCallSignalEvent; the page's code sets the result.
   void signalFast(VirtualProcessor processor) {
     if (processor.mode() == VirtualProcessor.Mode.LONG) {
-      var event = HypercallEvent.started();
+      var event = FlightRecording.isOn() ? HypercallEvent.started() : null;
       int status = signal(processor.general(ProcessorState.RDX));
-      event.answered(processor.index(), SIGNAL_EVENT, status);
+      if (event != null) {
+        event.answered(processor.index(), SIGNAL_EVENT, status);
+      }
       count(SIGNAL_EVENT, status);
     }
   }

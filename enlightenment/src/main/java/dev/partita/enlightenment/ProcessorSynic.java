@@ -313,7 +313,10 @@ final class ProcessorSynic {
       INT.setRelease(ram, slot + TYPE, message.type());
       memory.written(slotAddress, SLOT_SIZE);
       messages++;
-      SynicEvent.message(index, source, message.type(), interrupt(source));
+      boolean told = interrupt(source);
+      if (FlightRecording.isOn()) {
+        SynicEvent.message(index, source, message.type(), told);
+      }
     }
   }
 
@@ -335,7 +338,10 @@ final class ProcessorSynic {
       if ((before & bit) == 0) {
         memory.written(address, Integer.BYTES);
         signals++;
-        SynicEvent.signal(index, source, flag, interrupt(source));
+        boolean told = interrupt(source);
+        if (FlightRecording.isOn()) {
+          SynicEvent.signal(index, source, flag, told);
+        }
       }
     } finally {
       lock.unlock();

@@ -70,10 +70,11 @@ public final class SystemDisk implements AutoCloseable {
       }
       deleteOrphans(directory);
       Path own = directory.resolve("disk.vhdx");
-      if (use == Use.FRESH && Files.exists(own)) {
-        // Opened for writing, so that no running guest loses its disk.
-        Disks.open(own, DiskFormat.VHDX, true).close();
-        Files.delete(own);
+      if (use != Use.TEMPORARY && Files.exists(own)) {
+        requireUnused(own);
+        if (use == Use.FRESH) {
+          Files.delete(own);
+        }
       }
       Path disk =
           use == Use.TEMPORARY
@@ -87,6 +88,19 @@ public final class SystemDisk implements AutoCloseable {
         }
       }
       return new SystemDisk(disk, use == Use.TEMPORARY);
+    }
+  }
+
+  /// A guest that runs holds a lock on its disk; its process is not this one.
+  private static void requireUnused(Path disk) throws IOException {
+    try (FileChannel file =
+        FileChannel.open(disk, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      if (file.tryLock() == null) {
+        throw new ImageException(
+            "a Debian guest with this disk runs already (%s): partita list names it, and partita"
+                    .formatted(disk)
+                + " attach takes its console; --temporary starts another one beside it");
+      }
     }
   }
 

@@ -278,7 +278,9 @@ public final class Channel {
       }
       counters.packetsSent.increment();
       counters.bytesSent.add(extension.length + (long) payload.length);
-      PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      if (FlightRecording.isOn()) {
+        PacketEvent.sent(this, type, transactionId, extension.length + payload.length);
+      }
       if (written == OutgoingRing.Written.SIGNAL) {
         signalGuest();
       }
@@ -346,16 +348,22 @@ public final class Channel {
     }
     stopSending();
     awaitClose();
+    // Not while paused: the device may use guest memory to the last, and the guest is told then.
+    turn.acquireUninterruptibly();
     try {
       var last = handler;
       handler = null;
       if (last != null) {
         last.closed();
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.log(System.Logger.Level.ERROR, "closing channel " + opening.relid(), e);
     } finally {
-      bus.channelClosed(number, this);
+      try {
+        bus.channelClosed(number, this);
+      } finally {
+        turn.release();
+      }
     }
   }
 
@@ -424,9 +432,11 @@ public final class Channel {
       int bytes = packet.extension().length + packet.payload().length;
       counters.packetsReceived.increment();
       counters.bytesReceived.add(bytes);
-      var event = PacketEvent.started();
+      var event = FlightRecording.isOn() ? PacketEvent.started() : null;
       current.received(packet);
-      event.received(this, packet, bytes);
+      if (event != null) {
+        event.received(this, packet, bytes);
+      }
     }
     return false;
   }
@@ -445,7 +455,7 @@ public final class Channel {
         turn.acquireUninterruptibly();
         try {
           task.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
           LOG.log(System.Logger.Level.ERROR, "channel " + opening.relid(), e);
         } finally {
           turn.release();

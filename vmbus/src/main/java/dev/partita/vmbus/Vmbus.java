@@ -179,7 +179,9 @@ public final class Vmbus implements AutoCloseable {
     if (type != MESSAGE_TYPE) {
       return MessagePort.Answer.ACCEPTED;
     }
-    MessageEvent.fromGuest(message);
+    if (FlightRecording.isOn()) {
+      MessageEvent.fromGuest(message);
+    }
     lock.lock();
     try {
       if (!VmbusServer.isUrgent(message) && synic.waiting() >= MOST_ANSWERS) {
@@ -200,7 +202,9 @@ public final class Vmbus implements AutoCloseable {
     for (var action = due.poll(); action != null; action = due.poll()) {
       switch (action) {
         case VmbusAction.Send(int processor, int source, byte[] message) -> {
-          MessageEvent.toGuest(message);
+          if (FlightRecording.isOn()) {
+            MessageEvent.toGuest(message);
+          }
           messagesSent++;
           if (!synic.post(processor, source, MESSAGE_TYPE, 0, message)) {
             messagesLost++;

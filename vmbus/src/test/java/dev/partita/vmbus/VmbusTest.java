@@ -348,6 +348,26 @@ class VmbusTest {
   }
 
   @Test
+  void channelIsNotClosedWhilePaused() throws Exception {
+    bus.attach(device);
+    connect();
+    openFirst();
+    exchange(10);
+    bus.pause();
+    guest.post(GuestMessages.close(1));
+    guest.post(tearDown(1, 7));
+    for (int i = 0; i < 1000; i++) {
+      Thread.yield();
+    }
+    assertThat(device.closed).isZero();
+    assertThat(guest.fetch()).isNull();
+    assertThat(bus.state().channels().getFirst().closing()).isTrue();
+    bus.resume();
+    assertThat(guest.answer()).containsExactly(12, 7);
+    assertThat(device.closed).isEqualTo(1);
+  }
+
+  @Test
   void channelThatClosesIsSavedAsClosing() throws Exception {
     var letGo = new CountDownLatch(1);
     var opened = new CountDownLatch(1);

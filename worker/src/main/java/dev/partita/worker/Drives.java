@@ -40,6 +40,7 @@ public final class Drives implements AutoCloseable {
     final UUID identity;
     @Nullable VirtualDisk disk;
     @Nullable LogicalUnit unit;
+    boolean busy;
 
     Drive(DriveSettings.Kind kind, UUID identity, @Nullable VirtualDisk disk) {
       this.kind = kind;
@@ -65,7 +66,7 @@ public final class Drives implements AutoCloseable {
 
   /// What an operator is told of a drive.
   ///
-  /// @param file of the disk or medium; null for an empty DVD drive
+  /// @param file of the disk or medium, an absolute path; null for an empty DVD drive
   /// @param size bytes of the disk or medium, or 0
   /// @param tray of a DVD drive; null of a disk, and while the machine begins again
   /// @param counters what the disk or medium has done since it was opened; null if there is none
@@ -183,16 +184,19 @@ public final class Drives implements AutoCloseable {
   }
 
   private static void close(Drive drive) {
-    var disk = drive.disk;
-    if (disk != null) {
-      try {
-        disk.close();
-      } catch (IOException e) {
-        throw new PartitionException(
-            "closing disk %s: %s: what was not flushed before may be lost"
-                .formatted(disk.name(), e.getMessage()),
-            e);
-      }
+    if (drive.disk != null) {
+      close(drive.disk);
+    }
+  }
+
+  private static void close(VirtualDisk disk) {
+    try {
+      disk.close();
+    } catch (IOException e) {
+      throw new PartitionException(
+          "closing disk %s: %s: what was not flushed before may be lost"
+              .formatted(disk.name(), e.getMessage()),
+          e);
     }
   }
 
@@ -277,6 +281,9 @@ public final class Drives implements AutoCloseable {
     if (drive == null) {
       throw new PartitionException("there is no drive at LUN " + lun);
     }
+    if (drive.busy) {
+      throw new PartitionException("the drive at LUN " + lun + " is being changed already");
+    }
     return drive;
   }
 
@@ -285,14 +292,43 @@ public final class Drives implements AutoCloseable {
   ///
   /// @throws PartitionException if there is none; or if it could not be flushed, and is removed all
   ///     the same
-  public synchronized void remove(int lun) {
-    var drive = drive(lun);
-    if (controller != null) {
-      controller.detach(lun);
+  public void remove(int lun) {
+    var drive = begin(lun);
+    try {
+      while (true) {
+        // Not under the monitor: this waits for requests under way.
+        var from = currentController();
+        if (from != null) {
+          from.detach(lun);
+        }
+        synchronized (this) {
+          // The machine may have begun again meanwhile.
+          if (controller == from) {
+            drives.remove(lun);
+            drive.unit = null;
+            break;
+          }
+        }
+      }
+    } finally {
+      end(drive);
     }
-    drives.remove(lun);
-    drive.unit = null;
     close(drive);
+  }
+
+  private synchronized @Nullable ScsiController currentController() {
+    return controller;
+  }
+
+  /// A drive for a change that may take time; others are refused until {@link #end}.
+  private synchronized Drive begin(int lun) {
+    var drive = drive(lun);
+    drive.busy = true;
+    return drive;
+  }
+
+  private synchronized void end(Drive drive) {
+    drive.busy = false;
   }
 
   private DvdDrive dvd(int lun) {
@@ -324,23 +360,36 @@ public final class Drives implements AutoCloseable {
   ///
   /// @param force whether also while the guest has locked it
   /// @throws PartitionException if there is none, or the guest has locked it
-  public synchronized void eject(int lun, boolean force) {
-    var dvd = dvd(lun);
-    var drive = drive(lun);
-    if (drive.disk == null) {
-      throw new PartitionException("the drive at LUN %d is empty".formatted(lun));
-    }
-    if (dvd.eject(force).locked()) {
-      throw new PartitionException(
-          "the guest has locked the drive at LUN %d (mounted it, perhaps), and has been asked"
-                  .formatted(lun)
-              + " to let go: try again, or use --force");
+  public void eject(int lun, boolean force) {
+    DvdDrive dvd;
+    Drive drive;
+    VirtualDisk disk;
+    synchronized (this) {
+      dvd = dvd(lun);
+      disk = drive(lun).disk;
+      if (disk == null) {
+        throw new PartitionException("the drive at LUN %d is empty".formatted(lun));
+      }
+      drive = begin(lun);
     }
     try {
-      close(drive);
+      // Not under the monitor: this waits for reads under way.
+      if (dvd.eject(force).locked()) {
+        throw new PartitionException(
+            "the guest has locked the drive at LUN %d (mounted it, perhaps), and has been asked"
+                    .formatted(lun)
+                + " to let go: try again, or use --force");
+      }
+      synchronized (this) {
+        drive.disk = null;
+        if (drive.unit instanceof DvdDrive next && next != dvd) {
+          next.eject(true); // of a machine that began meanwhile
+        }
+      }
     } finally {
-      drive.disk = null;
+      end(drive);
     }
+    close(disk);
   }
 
   /// The LUN of the only DVD drive.
@@ -374,7 +423,7 @@ public final class Drives implements AutoCloseable {
                   : new Info(
                       lun,
                       drive.kind,
-                      disk.name(),
+                      Path.of(disk.name()).toAbsolutePath().toString(),
                       disk.format(),
                       disk.readOnly(),
                       disk.size(),

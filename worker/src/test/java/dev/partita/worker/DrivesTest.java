@@ -155,6 +155,24 @@ class DrivesTest {
   }
 
   @Test
+  void machineThatBeginsAgainFindsWhatIsLeft() throws Exception {
+    drives.add(DriveSettings.dvd(raw("a.iso")));
+    drives.add(DriveSettings.disk(raw("b.raw")));
+    drives.disconnect(controller);
+    drives.remove(1);
+    var next = new ScsiController(new UUID(1, 2), 0, Runnable::run);
+    drives.connect(next);
+    assertThat(next.state().units().keySet()).containsExactly(0);
+    drives.eject(0, false);
+    assertThat(list().getFirst().getLast()).isEmpty();
+    drives.disconnect(next);
+    var third = new ScsiController(new UUID(1, 2), 0, Runnable::run);
+    drives.connect(third);
+    assertThat(list().getFirst()).containsExactly("0", "dvd", "-", "ro", "0", "in", "0", "0", "");
+    assertThat(ask("drive-insert", "-", folder + "/a.iso")).isEqualTo("ok 0\n");
+  }
+
+  @Test
   void openingIsAllOrNothing() throws Exception {
     var file = raw("a.raw");
     assertThatThrownBy(

@@ -60,9 +60,12 @@ final class DirtyLog implements GuestMemory.DirtySource {
       return;
     }
     if (on != logging) {
-      // A log that begins has nothing in it.
+      // A bitmap that begins has nothing in it; a ring may still have something.
       logging = on;
       setRegions();
+      if (hasRings && !on) {
+        read(false);
+      }
     } else if (on) {
       read(false);
     }
@@ -99,7 +102,13 @@ final class DirtyLog implements GuestMemory.DirtySource {
     }
     if (pages > 0) {
       // Only now these pages are watched again.
-      machine.call(Ioctl.KVM_RESET_DIRTY_RINGS, 0);
+      int result;
+      do {
+        result = machine.tryCall(Ioctl.KVM_RESET_DIRTY_RINGS, 0);
+      } while (result == -Posix.EINTR);
+      if (result < 0) {
+        throw KvmException.of(Ioctl.KVM_RESET_DIRTY_RINGS, -result);
+      }
     }
   }
 

@@ -19,6 +19,7 @@ public final class KvmEngine implements Engine {
 
   private final Path device;
   private final DirtyTracking tracking;
+  private final boolean isSelfTest;
   private @Nullable HostFacts facts;
   private SelfTest.@Nullable Result tested;
 
@@ -28,8 +29,13 @@ public final class KvmEngine implements Engine {
   }
 
   KvmEngine(Path device, DirtyTracking tracking) {
+    this(device, tracking, false);
+  }
+
+  private KvmEngine(Path device, DirtyTracking tracking, boolean isSelfTest) {
     this.device = device;
     this.tracking = tracking;
+    this.isSelfTest = isSelfTest;
   }
 
   /// KVM's device; whether there is one is another question.
@@ -95,8 +101,18 @@ public final class KvmEngine implements Engine {
   /// hardware. Takes a few milliseconds the first time.
   public synchronized SelfTest.Result selfTest() {
     if (tested == null) {
-      tested = SelfTest.run(new KvmEngine(device, DirtyTracking.BITMAPS));
+      tested = SelfTest.run(new KvmEngine(device, DirtyTracking.BITMAPS, true));
     }
     return tested;
+  }
+
+  /// What an operator should know of a guest that failed on this host; empty if nothing. The guest
+  /// of the self-test is not to be told of itself.
+  String remark() {
+    if (isSelfTest) {
+      return "";
+    }
+    var result = selfTest();
+    return result.works() ? "" : "; " + result.reason() + ": use --engine software";
   }
 }

@@ -195,10 +195,8 @@ final class KvmPartition implements Partition {
     processor.call(Ioctl.KVM_SET_TSC_KHZ, frequency / 1000);
   }
 
-  /// What an operator should know of a guest that failed on this host; empty if nothing.
-  String remark() {
-    var result = engine.selfTest();
-    return result.works() ? "" : "; " + result.reason() + ": use --engine software";
+  KvmEngine engine() {
+    return engine;
   }
 
   HostFacts facts() {
@@ -287,6 +285,11 @@ final class KvmPartition implements Partition {
   @Override
   public Optional<Doorbells> doorbells() {
     return Optional.ofNullable(doorbells);
+  }
+
+  /// How often a doorbell has rung.
+  long rings() {
+    return doorbells == null ? 0 : doorbells.rings();
   }
 
   /// Notes that a call uses the descriptors, so that they stay open.

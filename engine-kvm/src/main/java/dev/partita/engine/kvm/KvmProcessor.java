@@ -256,6 +256,10 @@ final class KvmProcessor implements VirtualProcessor {
     counters.put("interrupted", interrupted);
     counters.put("interrupt windows", windows);
     counters.put("full rings", fullRings);
+    if (index == 0) {
+      // The whole partition's: they ring on a thread of their own.
+      counters.put("doorbells", partition.rings());
+    }
     return counters;
   }
 
@@ -688,7 +692,7 @@ final class KvmProcessor implements VirtualProcessor {
             Intercept.Shutdown.Reason.UNSUPPORTED,
             "KVM cannot emulate an instruction of the guest"
                 + (code.length == 0 ? "" : ": " + HexFormat.ofDelimiter(" ").formatHex(code))
-                + partition.remark(),
+                + partition.engine().remark(),
             code)
         : new GuestStop(
             Intercept.Shutdown.Reason.INTERNAL_ERROR,
@@ -699,7 +703,7 @@ final class KvmProcessor implements VirtualProcessor {
                     Arrays.stream(area.internalData())
                         .mapToObj(Long::toHexString)
                         .collect(Collectors.joining(" ")),
-                    partition.remark()),
+                    partition.engine().remark()),
             code);
   }
 

@@ -32,8 +32,9 @@ public final class SelfTest {
   /// @param reason why, or why not; a phrase for the operator
   public record Result(boolean works, String reason) {}
 
-  /// How long the guest may take in all. With hardware it needs less than a millisecond.
-  private static final long LIMIT_MILLIS = 100;
+  /// How long the guest may take in all, on a busy host too. With hardware it needs less than a
+  /// millisecond.
+  private static final long LIMIT_MILLIS = 1000;
 
   /// How often the loop is measured; the best counts, for the host may be busy.
   private static final int ROUNDS = 5;

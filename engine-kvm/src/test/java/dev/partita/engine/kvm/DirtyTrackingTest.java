@@ -55,6 +55,8 @@ class DirtyTrackingTest {
       machine.processor().setState(TestMachine.longModeState());
       machine.run();
       assertThat(pages(machine).stream().toArray()).contains(0x20, 0x23);
+      machine.processor().setState(TestMachine.longModeState());
+      machine.run();
       machine.memory.setTracking(false);
       machine.processor().setState(TestMachine.longModeState());
       machine.run();

@@ -60,6 +60,7 @@ class DoorbellsTest {
       assertThat(seen.get()).isEqualTo(0x1122_3344_5566_7788L);
       assertThat(machine.log).containsExactly("out e1/1=1", "out e1/2=2001", "out e1/4=2002");
       assertThat(rung.availablePermits()).isZero();
+      assertThat(machine.processor().counters()).containsEntry("doorbells", 1L);
     }
   }
 

@@ -7,9 +7,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /// Reads ext2, ext3 and ext4. Checksums are not verified; a journal with something in it is read
 /// as if it had been replayed, without writing to the disk.
@@ -199,9 +202,7 @@ public final class ExtFileSystem extends FileSystem {
       table |= (long) descriptor.getInt(BG_INODE_TABLE_HI) << 32;
     }
     long at = index * inodeSize;
-    ByteBuffer block = block(table + at / blockSize, through);
-    ByteBuffer inode =
-        block.slice((int) (at % blockSize), inodeSize).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer inode = part(table + at / blockSize, (int) (at % blockSize), inodeSize, through);
     Inode found = new Inode(number, inode);
     if (found.size() < 0) {
       throw damaged("inode %d has a negative size".formatted(number));
@@ -212,17 +213,21 @@ public final class ExtFileSystem extends FileSystem {
   private ByteBuffer descriptor(long group, ExtJournal through) throws IOException {
     int perBlock = blockSize / descriptorSize;
     long meta = group / perBlock;
+    // The superblock's own block; with clusters and blocks of 1 KiB it is not the first data block.
+    long superblock = SUPERBLOCK / blockSize;
     long block;
     if ((incompat & INCOMPAT_META_BG) != 0 && meta >= firstMetaGroup) {
       // Each meta group has its descriptors in its first group, behind a superblock if there is
       // one.
       long first = meta * perBlock;
-      block = firstDataBlock + first * blocksPerGroup + (hasSuperblock(first) ? 1 : 0);
+      block =
+          first == 0
+              ? superblock + 1
+              : firstDataBlock + first * blocksPerGroup + (hasSuperblock(first) ? 1 : 0);
     } else {
-      block = firstDataBlock + 1 + meta;
+      block = superblock + 1 + meta;
     }
-    int at = (int) (group % perBlock) * descriptorSize;
-    return block(block, through).slice(at, descriptorSize).order(ByteOrder.LITTLE_ENDIAN);
+    return part(block, (int) (group % perBlock) * descriptorSize, descriptorSize, through);
   }
 
   private boolean hasSuperblock(long group) {
@@ -251,6 +256,17 @@ public final class ExtFileSystem extends FileSystem {
     return through.block(number, this::raw);
   }
 
+  /// A part of a block.
+  private ByteBuffer part(long number, int at, int count, ExtJournal through) throws IOException {
+    if (!through.isEmpty()) {
+      return block(number, through).slice(at, count).order(ByteOrder.LITTLE_ENDIAN);
+    }
+    if (number < 0 || number >= blocks) {
+      throw damaged("names block %d of %d".formatted(number, blocks));
+    }
+    return volume().structure(number * blockSize + at, count);
+  }
+
   private ByteBuffer raw(long number) throws IOException {
     if (number < 0 || number >= blocks) {
       throw damaged("names block %d of %d".formatted(number, blocks));
@@ -260,6 +276,21 @@ public final class ExtFileSystem extends FileSystem {
 
   @Override
   public SortedMap<String, Node> list(Node directory) throws IOException {
+    SortedMap<String, Node> nodes = new TreeMap<>();
+    for (var entry : inodes(directory).entrySet()) {
+      nodes.put(entry.getKey(), inode(entry.getValue()).node());
+    }
+    return nodes;
+  }
+
+  @Override
+  protected @Nullable Node child(Node directory, String name) throws IOException {
+    Long number = inodes(directory).get(name);
+    return number == null ? null : inode(number).node();
+  }
+
+  /// A directory's entries: names and the numbers of their inodes.
+  private Map<String, Long> inodes(Node directory) throws IOException {
     Inode inode = inode(directory.id());
     if (inode.node().kind() != Node.Kind.DIRECTORY) {
       throw damaged("inode %d is no directory".formatted(directory.id()));
@@ -267,7 +298,7 @@ public final class ExtFileSystem extends FileSystem {
     if (inode.size() > LARGEST_DIRECTORY) {
       throw damaged("a directory of %d bytes".formatted(inode.size()));
     }
-    SortedMap<String, Node> entries = new TreeMap<>();
+    Map<String, Long> entries = new HashMap<>();
     if (inode.has(FLAG_INLINE_DATA)) {
       ByteBuffer inline = inlineData(inode);
       // The first four bytes are the parent's inode; what is in the attribute is a block of its
@@ -292,7 +323,7 @@ public final class ExtFileSystem extends FileSystem {
   }
 
   /// Reads a run of entries: inode, length of the entry, length of the name, type, name.
-  private void entries(ByteBuffer run, SortedMap<String, Node> into) throws IOException {
+  private void entries(ByteBuffer run, Map<String, Long> into) throws IOException {
     ByteBuffer entries = run.order(ByteOrder.LITTLE_ENDIAN);
     int at = 0;
     while (at + 8 <= entries.limit()) {
@@ -312,7 +343,7 @@ public final class ExtFileSystem extends FileSystem {
         entries.get(at + 8, bytes);
         String name = new String(bytes, StandardCharsets.UTF_8);
         if (!name.equals(".") && !name.equals("..")) {
-          into.put(name, inode(number).node());
+          into.put(name, number);
         }
       }
       at += length;

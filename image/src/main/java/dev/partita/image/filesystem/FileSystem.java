@@ -7,6 +7,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
+import org.jspecify.annotations.Nullable;
 
 /// A file system that is read and never written. Its content is hostile: every answer is bounded,
 /// and what contradicts itself is a {@link MalformedFileSystemException}. Not thread-safe.
@@ -141,8 +142,8 @@ public abstract sealed class FileSystem permits ExtFileSystem, FatFileSystem {
     return Optional.of(place.getLast());
   }
 
-  private @org.jspecify.annotations.Nullable Node child(Node directory, String name)
-      throws IOException {
+  /// A directory's entry of a name; null when there is none.
+  protected @Nullable Node child(Node directory, String name) throws IOException {
     SortedMap<String, Node> entries = list(directory);
     Node exact = entries.get(name);
     if (exact != null || !ignoresCase()) {

@@ -66,6 +66,7 @@ public final class NatGateway implements Endpoint, AutoCloseable {
   private long advertiseAt;
   private long advertised;
   private long malformed;
+  private @Nullable RuntimeException defect;
   private boolean closed;
 
   /// Makes one that asks the host's resolvers. It does nothing until it is {@link #attach}ed.
@@ -189,6 +190,11 @@ public final class NatGateway implements Endpoint, AutoCloseable {
     port.endBatch();
   }
 
+  /// The last exception that should not have been, or nothing.
+  @Nullable RuntimeException defect() {
+    return defect;
+  }
+
   /// What the network is.
   public NatSettings settings() {
     return settings;
@@ -210,6 +216,7 @@ public final class NatGateway implements Endpoint, AutoCloseable {
     } catch (RuntimeException e) {
       // A defect here must not end the thread that carries a guest's frames.
       LOG.log(System.Logger.Level.ERROR, "nat: a frame could not be handled", e);
+      defect = e;
     } finally {
       lock.unlock();
     }
@@ -293,8 +300,9 @@ public final class NatGateway implements Endpoint, AutoCloseable {
   }
 
   private boolean isBusy() {
-    return tcp.size() + udp.size() + dns.size() + reassembly.size() + ping4.size() + ping6.size()
-        > 0;
+    // Idle connections need nobody to wake up for them every second.
+    return tcp.untrimmed()
+        || udp.size() + dns.size() + reassembly.size() + ping4.size() + ping6.size() > 0;
   }
 
   /// Runs what is due; under the lock.

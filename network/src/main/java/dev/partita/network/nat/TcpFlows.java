@@ -45,6 +45,7 @@ final class TcpFlows {
   private final LinkedHashSet<Flow> draining = new LinkedHashSet<>();
 
   private final LinkedHashSet<Flow> waiting = new LinkedHashSet<>();
+  private boolean untrimmed;
   private long nextId;
   private long opened;
   private long refused;
@@ -174,6 +175,7 @@ final class TcpFlows {
 
     @Override
     public void readable() {
+      untrimmed = true;
       connection().hostReadable(owner.now());
     }
 
@@ -209,6 +211,7 @@ final class TcpFlows {
     }
     if (flow != null) {
       flow.guestMac = headers.frame().source();
+      untrimmed = true;
       flow.connection().segment(segment, now);
       if (flow.connection().owesAcknowledgment()) {
         owing.add(flow);
@@ -357,8 +360,14 @@ final class TcpFlows {
     }
   }
 
+  /// Whether {@link #trim} may have something to give back.
+  boolean untrimmed() {
+    return untrimmed;
+  }
+
   /// Gives unused memory back.
   void trim() {
+    untrimmed = false;
     for (var flow : flows.values()) {
       flow.connection().trim();
     }

@@ -30,7 +30,7 @@ class TcpOverNatTest {
   @ParameterizedTest
   @ValueSource(doubles = {0, 0.01, 0.1, 0.2})
   void bothStreamsArriveWholeWhateverTheLinkDoes(double loss) {
-    for (int seed = 0; seed < 40; seed++) {
+    for (int seed = 0; seed < 20; seed++) {
       exchange(loss, seed, seed % 2 == 0);
     }
   }

@@ -72,8 +72,8 @@ abstract class RequestingService extends IntegrationService {
       } else {
         waiting.addLast(request);
       }
-      sendNext();
       armDeadline();
+      sendNext();
     }
     return answer;
   }

@@ -198,7 +198,11 @@ final class ControllerChannel implements ChannelHandler {
   }
 
   private ScsiResult reportLuns(Cdb cdb, DataBuffer buffer, boolean here) {
-    var luns = here ? controller.luns() : List.<Integer>of();
+    int select = cdb.u8(2); // units; well-known ones, of which there is none; both
+    if (select > 2) {
+      return ScsiResult.failed(Sense.INVALID_FIELD_IN_CDB);
+    }
+    var luns = here && select != 1 ? controller.luns() : List.<Integer>of();
     var list = ByteBuffer.allocate(8 + 8 * luns.size()).putInt(8 * luns.size()).putInt(0);
     for (int lun : luns) {
       // Single-level addressing (SAM-5, 4.7.7.2).

@@ -136,7 +136,7 @@ final class FuzzedStorage implements AutoCloseable {
       case 8 -> reopen();
       case 9 -> restore();
       case 10 -> {
-        var failure = next(2) == 0 ? null : new IOException("No space left on device");
+        var failure = next(8) != 0 ? null : new IOException("No space left on device");
         medium().forEach(each -> each.failure = failure);
       }
       case 11, 12, 13, 14 -> drain(next(8));

@@ -17,7 +17,7 @@ class ScsiControllerFuzzTest {
   @Test
   void randomConversationsHold() {
     var random = new SplittableRandom(0x5EED);
-    for (int i = 0; i < 700; i++) {
+    for (int i = 0; i < 400; i++) {
       var input = new byte[random.nextInt(2_000)];
       random.nextBytes(input);
       fuzz(input);

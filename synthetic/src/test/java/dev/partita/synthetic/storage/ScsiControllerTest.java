@@ -2,20 +2,27 @@ package dev.partita.synthetic.storage;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.partita.hypervisor.GuestMemory;
 import dev.partita.synthetic.storage.StorageState.Phase;
 import dev.partita.vmbus.GpaRange;
 import dev.partita.vmbus.Packet;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Semaphore;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /// Bytes are those of Linux, `drivers/scsi/storvsc_drv.c`. Requests run when the test lets them.
 @Timeout(60)
@@ -191,6 +198,10 @@ class ScsiControllerTest {
         .isEqualTo(
             Initiator.hex(
                 "00000018 00000000 0000000000000000 0007000000000000 003F000000000000 00000000"));
+    ask(line.command(0, "A0 00 01 000000 00000100 00 00", 256, range(256, 20)));
+    assertThat(memory.readInt(20 * 4096)).as("well-known ones").isZero();
+    assertThat(ask(line.command(0, "A0 00 03 000000 00000100 00 00", 256, range(256, 20))).sense())
+        .isEqualTo(0x05_24_00);
     assertThatThrownBy(() -> controller.attach(64, new DvdDrive()))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> controller.attach(7, new DvdDrive()))
@@ -278,6 +289,40 @@ class ScsiControllerTest {
     channel = controller.open(line);
     line.negotiate(channel);
     assertThat(ask(line.command(0, READY)).srbStatus()).as("after another start").isEqualTo(1);
+  }
+
+  // --- flight recordings ---
+
+  @Test
+  void requestsAndErrorsAreInAFlightRecording(@TempDir Path folder) throws Exception {
+    begin();
+    List<RecordedEvent> events;
+    try (var recording = new Recording()) {
+      recording.enable("dev.partita.StorageRequest").withoutThreshold();
+      recording.enable("dev.partita.StorageError");
+      recording.start();
+      ask(line.command(0, FLUSH));
+      disk.failure = new java.io.IOException("gone");
+      ask(line.command(0, "28 00 00000010 00 0001 00", 512, range(512, 20)));
+      recording.stop();
+      var file = folder.resolve("recording.jfr");
+      recording.dump(file);
+      events = RecordingFile.readAllEvents(file);
+    }
+    assertThat(events)
+        .filteredOn(each -> each.getEventType().getName().equals("dev.partita.StorageRequest"))
+        .extracting(
+            each -> each.getString("command").substring(0, 2), each -> each.getString("sense"))
+        .containsExactly(tuple("35", ""), tuple("28", "3/11/00"));
+    assertThat(events)
+        .filteredOn(each -> each.getEventType().getName().equals("dev.partita.StorageError"))
+        .singleElement()
+        .satisfies(
+            each -> {
+              assertThat(each.getString("disk")).isEqualTo("faulty.raw");
+              assertThat(each.getString("reason")).isEqualTo("gone");
+              assertThat(each.getLong("sector")).isEqualTo(16);
+            });
   }
 
   // --- hot plug and reset ---
