@@ -52,7 +52,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   static final int HEAT =
       switch (Translator.TIER) {
         case INTERPRETER -> Integer.MAX_VALUE;
-        case MIXED -> Integer.getInteger("partita.heat", 40_960);
+        case MIXED -> Integer.getInteger("partita.heat", 65_536);
         case TRANSLATOR -> 1;
       };
 
