@@ -139,6 +139,11 @@ final class AvxConversions {
       x[to + 2] = 0;
       x[to + 3] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return memory == null ? 1 << from : MemoryOperand.registers(memory);
+    }
   }
 
   /// VCVTPH2PS.
@@ -222,6 +227,11 @@ final class AvxConversions {
     private static long two(Cpu c, long a, int mode) {
       long low = SoftFloat.narrowHalf(c, a & 0xFFFF_FFFFL, mode);
       return low | SoftFloat.narrowHalf(c, a >>> 32, mode) << 16;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 }

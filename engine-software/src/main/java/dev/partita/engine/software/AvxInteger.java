@@ -263,6 +263,11 @@ final class AvxInteger {
       x[to + 2] = wide ? PackedInteger.shift(op, x[from + 2], count) : 0;
       x[to + 3] = wide ? PackedInteger.shift(op, x[from + 3], count) : 0;
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// VPSRLDQ, VPSLLDQ.
@@ -302,6 +307,11 @@ final class AvxInteger {
         x[at] = PackedShuffle.align(0, 0, high, low, count);
         x[at + 1] = PackedShuffle.align(0, 0, 0, high, count);
       }
+    }
+
+    @Override
+    int readsOnly() {
+      return 0;
     }
   }
 
@@ -364,6 +374,11 @@ final class AvxInteger {
         second |= ~x[to + 2] & x[from + 2] | ~x[to + 3] & x[from + 3];
       }
       c.setArithmeticFlags(((both & mask) == 0 ? Cpu.ZF : 0) | ((second & mask) == 0 ? Cpu.CF : 0));
+    }
+
+    @Override
+    int readsOnly() {
+      return -1;
     }
   }
 

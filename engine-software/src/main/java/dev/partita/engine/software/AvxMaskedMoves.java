@@ -58,6 +58,11 @@ final class AvxMaskedMoves {
       int high = m < 0 ? c.load32(memory.address(c, 8 * number + 4, 4, false)) : 0;
       return SimdFloat.pair(low, high);
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// The same to memory. All chosen elements are checked before the first is written.
@@ -100,6 +105,11 @@ final class AvxMaskedMoves {
         }
       }
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// VMASKMOVDQU.
@@ -120,6 +130,11 @@ final class AvxMaskedMoves {
       long[] x = c.xmm;
       int bits = PackedInteger.topBits(x[mask]) | PackedInteger.topBits(x[mask + 1]) << 8;
       VectorMoves.storeMasked(c, memory, x[from], x[from + 1], bits, 16);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 

@@ -30,6 +30,11 @@ final class AvxMoves {
       x[to + 2] = wide ? x[from + 2] : 0;
       x[to + 3] = wide ? x[from + 3] : 0;
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// VMOVUPS, VMOVUPD, VMOVDQU, VLDDQU from memory, 256 bits.
@@ -46,6 +51,11 @@ final class AvxMoves {
     void execute(Cpu c) {
       c.requireAvx();
       YmmMemory.load32(c, memory, memory.readAddress(c, 32), to);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -65,6 +75,11 @@ final class AvxMoves {
       YmmMemory.load16(c, memory, memory.readAddress(c, 16), to);
       c.xmm[to + 2] = 0;
       c.xmm[to + 3] = 0;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -91,6 +106,11 @@ final class AvxMoves {
         c.xmm[to + 3] = 0;
       }
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// VMOVUPS, VMOVUPD, VMOVDQU to memory.
@@ -114,6 +134,11 @@ final class AvxMoves {
         YmmMemory.store16(c, memory, memory.writeAddress(c, 16), from);
       }
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// VMOVAPS, VMOVAPD, VMOVDQA, VMOVNTPS, VMOVNTPD, VMOVNTDQ to memory.
@@ -136,6 +161,11 @@ final class AvxMoves {
       } else {
         YmmMemory.store16(c, memory, YmmMemory.aligned(c, memory.writeAddress(c, 16), 16), from);
       }
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -176,6 +206,11 @@ final class AvxMoves {
       x[to + 2] = 0;
       x[to + 3] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// VMOVSS, VMOVSD between registers: the low element of one, the rest of another.
@@ -200,6 +235,11 @@ final class AvxMoves {
       x[to + 1] = x[first + 1];
       x[to + 2] = 0;
       x[to + 3] = 0;
+    }
+
+    @Override
+    int readsOnly() {
+      return 0;
     }
   }
 
@@ -246,6 +286,11 @@ final class AvxMoves {
         memory.store32(c, (int) c.xmm[from]);
       }
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   // ---- General registers
@@ -278,6 +323,11 @@ final class AvxMoves {
       x[to + 1] = 0;
       x[to + 2] = 0;
       x[to + 3] = 0;
+    }
+
+    @Override
+    int readsOnly() {
+      return memory == null ? 1 << from : MemoryOperand.registers(memory);
     }
   }
 
@@ -325,6 +375,11 @@ final class AvxMoves {
       x[to + 2] = 0;
       x[to + 3] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return memory == null ? 1 << from : MemoryOperand.registers(memory);
+    }
   }
 
   /// VMOVD, VMOVQ to a general register or memory; VPEXTRB, VPEXTRW, VPEXTRD, VPEXTRQ, VEXTRACTPS.
@@ -360,6 +415,11 @@ final class AvxMoves {
         case 32 -> m.store32(c, (int) value);
         default -> m.store64(c, value);
       }
+    }
+
+    @Override
+    int readsOnly() {
+      return memory == null ? -1 : MemoryOperand.registers(memory);
     }
   }
 
@@ -500,6 +560,11 @@ final class AvxMoves {
         x[at + 3] = 0;
       }
     }
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
   }
 
   /// VLDMXCSR.
@@ -519,6 +584,11 @@ final class AvxMoves {
       }
       c.mxcsr = value;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// VSTMXCSR.
@@ -533,6 +603,11 @@ final class AvxMoves {
     void execute(Cpu c) {
       c.requireAvx();
       memory.store32(c, c.mxcsr);
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 }

@@ -306,6 +306,11 @@ final class AvxShuffle {
       x[to + 2] = 0;
       x[to + 3] = 0;
     }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   /// VPMOVSX, VPMOVZX: the low elements, extended to fill the register.

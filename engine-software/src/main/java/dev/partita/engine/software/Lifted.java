@@ -49,5 +49,10 @@ final class Lifted extends YmmOperation {
     void apply(Cpu c, long[] x) {
       operation.apply(c, x[from], x[from + 1]);
     }
+
+    @Override
+    int readsOnly() {
+      return -1;
+    }
   }
 }

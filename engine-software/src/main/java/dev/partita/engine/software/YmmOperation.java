@@ -82,4 +82,9 @@ abstract class YmmOperation extends Operation {
     x[to + 2] = r2;
     x[to + 3] = r3;
   }
+
+  @Override
+  int readsOnly() {
+    return MemoryOperand.registers(memory);
+  }
 }
