@@ -24,9 +24,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// must open, pass a check and hold all that was flushed; then a second process goes on with it,
 /// which replays the log, and is killed soon.
 ///
-/// An ordinary run takes a few changes of each disk. With the property `partita.soak.disk` it takes
-/// every one (`./partita soak disk`); its value is at how many changes beside each other one is
-/// taken, 1 for all.
+/// An ordinary run takes a few moments for each disk: before a change, or within it. The property
+/// `partita.soak.disk` says of how many moments one is taken; 1 takes them all (`./partita soak
+/// disk`).
 class KilledProcessTest {
   private static final long SIZE = 48 << 20;
   private static final int SIGKILLED = 128 + 9;
@@ -57,11 +57,13 @@ class KilledProcessTest {
     assertThat(whole.changes).isGreaterThan(100);
 
     var property = System.getProperty("partita.soak.disk");
-    long every =
-        property == null ? whole.changes / USUAL_KILLS : Math.max(1, Long.parseLong(property));
+    // Twice at each change: before it, and within it. Odd, so that a sample has both.
+    long moments = 2 * whole.changes;
+    long every = property == null ? moments / USUAL_KILLS | 1 : Long.parseLong(property);
     int kills = 0;
-    for (long change = 1 + seed % every; change <= whole.changes; change += every) {
-      var where = KilledWriter.Where.values()[(int) (change % 2)];
+    for (long moment = seed % every; moment < moments; moment += every) {
+      long change = 1 + moment / 2;
+      var where = moment % 2 == 0 ? KilledWriter.Where.BEFORE : KilledWriter.Where.WITHIN;
       Files.copy(made, disk, StandardCopyOption.REPLACE_EXISTING);
       var first = live(disk, sectorSize, seed, 0, STEPS, change, where);
       assertThat(first.killed).as("%s change %d", where, change).isTrue();
@@ -74,6 +76,9 @@ class KilledProcessTest {
       left = verify(disk, workload, left, seed, change, LATER_STEPS, second, how);
       kills += second.killed ? 1 : 0;
       atRest(disk, workload, left, how);
+      if (property != null && moment % 40 < every) {
+        System.out.printf("  change %d of %d%n", change, whole.changes);
+      }
     }
     assertThat(kills).isGreaterThanOrEqualTo(USUAL_KILLS);
     System.out.printf(
