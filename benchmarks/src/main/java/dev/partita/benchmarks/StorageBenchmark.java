@@ -127,13 +127,15 @@ final class StorageBenchmark implements Callable<Integer> {
   private List<String> command(Contender contender, String launcher, BenchmarkDisk disk)
       throws IOException {
     boolean partita = contender == Contender.PARTITA_VHDX;
-    var script = script(disk, partita ? "sd" : "vd");
+    // SCSI disks are found in any order: they go by their path, with the LUN in it.
+    var script = script(disk, partita ? "/dev/disk/by-path/*lun-2" : "/dev/vdc");
     // The arguments after -- are init's.
     var commandLine =
         disk.commandLine()
             + BootBenchmark.COMMON_PARAMETERS
-            + " panic=-1 init=/bin/sh -- "
-            + (partita ? "/dev/sdb" : "/dev/vdb");
+            + " panic=-1 init=/bin/sh -- -c \". "
+            + (partita ? "/dev/disk/by-path/*lun-1" : "/dev/vdb")
+            + "\"";
     if (partita) {
       var command =
           new ArrayList<>(
@@ -170,15 +172,15 @@ final class StorageBenchmark implements Callable<Integer> {
   }
 
   /// A disk that a shell can read as its script: lines, filled up with empty ones.
-  private Path script(BenchmarkDisk disk, String prefix) throws IOException {
+  private Path script(BenchmarkDisk disk, String testDevice) throws IOException {
     var text = new StringBuilder();
-    text.append("mount -t tmpfs tmpfs /run\n");
+    text.append("mount -t tmpfs tmpfs /run\ntest=$(echo %s)\n".formatted(testDevice));
     for (var job : JOBS) {
       // Fields of the terse format, version 3: bandwidth and operations of reads 7 and 8, of writes
       // 48 and 49 (fio's manual, "Terse output"). The disk is filled once, whatever the time.
       text.append(
-              "set -- $(fio --name=%s --filename=/dev/%sc --rw=%s --bs=%s --iodepth=%d"
-                  .formatted(job.name, prefix, job.pattern, job.blockSize, job.depth))
+              "set -- $(fio --name=%s --filename=$test --rw=%s --bs=%s --iodepth=%d"
+                  .formatted(job.name, job.pattern, job.blockSize, job.depth))
           .append(" --direct=1 --ioengine=libaio --size=%d".formatted(TEST_SIZE))
           .append(job == JOBS.getFirst() ? "" : " --time_based --runtime=%d".formatted(seconds))
           .append(" --minimal | cut -d';' -f7,8,48,49 --output-delimiter=' ')\n")
