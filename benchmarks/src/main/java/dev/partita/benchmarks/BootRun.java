@@ -15,14 +15,15 @@ import java.util.regex.Pattern;
 
 /// One boot of a guest by one program, by the host's clock.
 ///
-/// @param startToInit seconds from the start of the program to the marker that the guest's script
-///     prints
-/// @param kernelToInit seconds from the kernel's first line on the console to the marker
+/// @param startToScript seconds from the start of the program to the marker that the guest's
+///     script prints
+/// @param kernelToInit seconds from the kernel's first line on the console to its last, that it
+///     starts init: what drivers init loads then depends on the devices that are there
 /// @param whole seconds from the start of the program to its end, the guest powered off
 /// @param residentKib the program's resident set when the marker appears, guest RAM included
 /// @param statistics what the program wrote to standard error as `key value` lines
 record BootRun(
-    double startToInit,
+    double startToScript,
     double kernelToInit,
     double whole,
     long residentKib,
@@ -30,6 +31,9 @@ record BootRun(
 
   /// What every Linux kernel says first.
   private static final String FIRST_LINE = "Linux version ";
+
+  /// What it says last, before it starts init from a RAM disk.
+  private static final String LAST_LINE = "Run /init as init process";
 
   private static final Pattern STATISTIC = Pattern.compile(" +([a-z0-9.-]+) ([0-9.]+)");
   private static final Pattern RESIDENT = Pattern.compile("VmRSS:\\s+([0-9]+) kB");
@@ -56,7 +60,10 @@ record BootRun(
       }
       long end = System.nanoTime();
       reader.join();
-      if (process.exitValue() != 0 || console.markerNanos == 0 || console.firstNanos == 0) {
+      if (process.exitValue() != 0
+          || console.markerNanos == 0
+          || console.firstNanos == 0
+          || console.initNanos == 0) {
         throw new IOException(
             "%s: exit code %d; its console ends with: %s; it says: %s"
                 .formatted(
@@ -67,7 +74,7 @@ record BootRun(
       }
       return new BootRun(
           (console.markerNanos - start) / 1e9,
-          (console.markerNanos - console.firstNanos) / 1e9,
+          (console.initNanos - console.firstNanos) / 1e9,
           (end - start) / 1e9,
           console.residentKib,
           statistics(errors.join()));
@@ -101,6 +108,7 @@ record BootRun(
     private final String marker;
     private final StringBuilder tail = new StringBuilder();
     private volatile long firstNanos;
+    private volatile long initNanos;
     private volatile long markerNanos;
     private volatile long residentKib;
 
@@ -134,6 +142,9 @@ record BootRun(
     private void take(String line, long now) {
       if (firstNanos == 0 && line.contains(FIRST_LINE)) {
         firstNanos = now;
+      }
+      if (initNanos == 0 && line.contains(LAST_LINE)) {
+        initNanos = now;
       }
       // The whole line: the kernel prints its command line, which holds the script.
       if (markerNanos == 0 && line.equals(marker)) {

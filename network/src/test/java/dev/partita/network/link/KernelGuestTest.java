@@ -115,7 +115,9 @@ class KernelGuestTest {
   private void addresses() throws Exception {
     guest(
         "ip addr add 172.29.192.20/24 dev eth0; ip route add default via 172.29.192.1;"
-            + " while ip -6 addr show dev eth0 | grep -q tentative; do sleep 0.1; done");
+            + " for i in $(seq 100); do"
+            + " ip -6 addr show dev eth0 | grep fd5e: | grep -qv tentative && exit 0;"
+            + " sleep 0.1; done; exit 1");
   }
 
   private static String digest(byte[] octets) throws Exception {
@@ -163,7 +165,7 @@ class KernelGuestTest {
     for (var far : List.of("172.29.192.1", "fd5e:8e5a:c6a1::1")) {
       var sent = octets(20_000_000);
       var file = Files.write(folder.resolve("up"), sent);
-      try (var server = new ServerSocket(0, 1, loopback(far))) {
+      try (var server = server(1, loopback(far))) {
         // The answer comes after the end of what was sent: a half-closed connection.
         var client =
             inGuest(
@@ -181,6 +183,13 @@ class KernelGuestTest {
     nothingIsLeft();
   }
 
+  /// Accepting cannot be interrupted: it ends by itself when no guest comes.
+  private static ServerSocket server(int backlog, InetAddress address) throws IOException {
+    var server = new ServerSocket(0, backlog, address);
+    server.setSoTimeout(15_000);
+    return server;
+  }
+
   private static InetAddress loopback(String far) {
     return InetAddress.ofLiteral(far.indexOf(':') < 0 ? "127.0.0.1" : "::1");
   }
@@ -189,7 +198,7 @@ class KernelGuestTest {
   void whatTheGuestReadsSlowlyArrivesWhole() throws Exception {
     addresses();
     var sent = octets(30_000_000);
-    try (var server = new ServerSocket(0, 1, loopback(""))) {
+    try (var server = server(1, loopback(""))) {
       var client =
           inGuest(
               "exec 3<>/dev/tcp/172.29.192.1/%d; for i in 1 2 3 4; do sleep 0.3; head -c 1000000"
@@ -242,7 +251,7 @@ class KernelGuestTest {
   @Test
   void resetsGoThroughBothWays() throws Exception {
     addresses();
-    try (var server = new ServerSocket(0, 1, loopback(""))) {
+    try (var server = server(1, loopback(""))) {
       var client =
           inGuest(
               "exec 3<>/dev/tcp/172.29.192.1/%d; echo x >&3; cat <&3; echo end $?"
@@ -266,7 +275,7 @@ class KernelGuestTest {
   @Test
   void thousandsOfConnectionsComeAndGo() throws Exception {
     addresses();
-    try (var server = new ServerSocket(0, 512, loopback(""))) {
+    try (var server = server(512, loopback(""))) {
       var acceptor =
           Thread.ofVirtual()
               .start(
