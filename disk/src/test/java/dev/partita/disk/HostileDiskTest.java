@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class HostileDiskTest {
   private static final int SIZE = 8 << 20;
 
-  private static MemoryFile make(DiskFormat format, boolean differencing, boolean dirtyLog)
+  static MemoryFile make(DiskFormat format, boolean differencing, boolean dirtyLog)
       throws IOException {
     var file = new MemoryFile();
     var locator = new ParentLocator(new UUID(1, 2), null, "./parent", "/parent");
@@ -57,7 +57,7 @@ class HostileDiskTest {
   }
 
   /// Where structures of a format are, and so where damage does most.
-  private static long[][] structures(DiskFormat format, long size) {
+  static long[][] structures(DiskFormat format, long size) {
     return format == DiskFormat.VHDX
         ? new long[][] {
           {0, 8},
@@ -126,7 +126,7 @@ class HostileDiskTest {
   }
 
   /// Makes damaged structures pass their checksums, so that what is behind them is reached.
-  private static void mendChecksums(MemoryFile file, DiskFormat format) throws IOException {
+  static void mendChecksums(MemoryFile file, DiskFormat format) throws IOException {
     if (format == DiskFormat.VHDX) {
       mend(file, 65536, 4096);
       mend(file, 131072, 4096);
@@ -163,8 +163,7 @@ class HostileDiskTest {
     }
   }
 
-  private static boolean survives(MemoryFile file, DiskFormat format, Random random)
-      throws IOException {
+  static boolean survives(MemoryFile file, DiskFormat format, Random random) throws IOException {
     DiskCheck.check(file.copy(true), format, false);
     DiskCheck.check(file.copy(false), format, true);
     try {
