@@ -20,15 +20,18 @@ import picocli.CommandLine.Option;
 /// Boots the same kernel and initial RAM disk under Partita and under QEMU's TCG in turn, to a
 /// script that prints a marker and powers off.
 ///
-/// Linux 6.1.0-56-cloud-amd64, 1 processor, 512 MiB, interpreter, QEMU 7.2, 2 shared cores, JDK
-/// 25.0.3, median of 3 (2026-11-22):
+/// Linux 6.1.0-56-cloud-amd64, 1 processor, 512 MiB, translator on, QEMU 7.2, 2 shared cores, JDK
+/// 25.0.3; median of 3, of 2 for the login (2026-11-22). With the interpreter alone, in a run with
+/// other work on the machine, start to script took 6.07 s where the translator took 5.57 s.
 ///
 /// |                              | Partita | QEMU TCG | Partita / QEMU |
 /// |------------------------------|---------|----------|----------------|
-/// | kernel entry to init         |  2.86 s |   1.65 s |           1.73 |
-/// | start to init                |  4.06 s |   2.16 s |           1.88 |
-/// | whole process                |  4.47 s |   2.19 s |           2.04 |
-/// | resident at init (with RAM)  | 208 MiB |  254 MiB |                |
+/// | kernel entry to init         |  3.07 s |   1.51 s |           2.04 |
+/// | start to script              |  5.91 s |   2.20 s |           2.69 |
+/// | whole process                |  6.45 s |   2.24 s |           2.87 |
+/// | resident at script, with RAM | 239 MiB |  262 MiB |                |
+/// | start to login, from a disk  | 41.50 s |  18.18 s |           2.28 |
+/// | kernel entry to login        | 40.04 s |  17.73 s |           2.26 |
 @Command(
     name = "boot",
     description = {

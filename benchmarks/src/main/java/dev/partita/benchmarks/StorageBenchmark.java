@@ -22,6 +22,10 @@ import picocli.CommandLine.Option;
 ///
 /// The script that calls fio is the kernel's `init`, from a disk of its own: nothing else runs in
 /// the guest. fio's own figures count: direct I/O, libaio, by the guest's clock.
+///
+/// Partita / QEMU VHDX, 1 processor, translator on, QEMU 7.2, 2 shared cores, one run of 2 s a job
+/// (2026-11-22): sequential write 0.55 (one at a time) and 0.19 (32), sequential read 0.20 and
+/// 0.09, random read 0.25 and 0.15, random write 0.41 and 0.19.
 @Command(
     name = "storage",
     description = {
@@ -127,8 +131,9 @@ final class StorageBenchmark implements Callable<Integer> {
   private List<String> command(Contender contender, String launcher, BenchmarkDisk disk)
       throws IOException {
     boolean partita = contender == Contender.PARTITA_VHDX;
-    // SCSI disks are found in any order: they go by their path, with the LUN in it.
-    var script = script(disk, partita ? "/dev/disk/by-path/*lun-2" : "/dev/vdc");
+    // SCSI disks are found in any order: the script goes by its path, with the LUN in it, and the
+    // disk that it measures by its size.
+    var script = script(disk, partita ? "sd" : "vd");
     // The arguments after -- are init's.
     var commandLine =
         disk.commandLine()
@@ -172,9 +177,11 @@ final class StorageBenchmark implements Callable<Integer> {
   }
 
   /// A disk that a shell can read as its script: lines, filled up with empty ones.
-  private Path script(BenchmarkDisk disk, String testDevice) throws IOException {
+  private Path script(BenchmarkDisk disk, String prefix) throws IOException {
     var text = new StringBuilder();
-    text.append("mount -t tmpfs tmpfs /run\ntest=$(echo %s)\n".formatted(testDevice));
+    text.append("mount -t tmpfs tmpfs /run\nfor d in /sys/block/%s?; do\n".formatted(prefix))
+        .append("[ $(cat $d/size) = %d ] && test=/dev/${d##*/}\n".formatted(TEST_SIZE / SECTOR))
+        .append("done\n");
     for (var job : JOBS) {
       // Fields of the terse format, version 3: bandwidth and operations of reads 7 and 8, of writes
       // 48 and 49 (fio's manual, "Terse output"). The disk is filled once, whatever the time.
@@ -214,7 +221,8 @@ final class StorageBenchmark implements Callable<Integer> {
               new Result(Double.parseDouble(match.group(2)), Double.parseDouble(match.group(3))));
         }
       }
-      if (results.size() != JOBS.size()) {
+      if (results.size() != JOBS.size()
+          || results.values().stream().anyMatch(result -> result.operations == 0)) {
         var text = console.join();
         throw new IOException(
             "%s: exit code %d; its console ends with: %s"
