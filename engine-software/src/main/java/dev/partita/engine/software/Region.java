@@ -17,6 +17,12 @@ final class Region {
 
   final RegionCode code;
 
+  /// Where it can be entered.
+  final Block[] entries;
+
+  /// From the first entry's RIP to that of each.
+  final long[] entryOffset;
+
   /// By site: RIP as a distance from the entry's, or {@link #DYNAMIC}.
   final long[] ripOffset;
 
@@ -54,6 +60,8 @@ final class Region {
       int[] pageDistance,
       long[] pageOffset,
       RegionCode code,
+      Block[] entries,
+      long[] entryOffset,
       long[] ripOffset,
       int[] notExecuted,
       int codeSize,
@@ -65,6 +73,8 @@ final class Region {
     this.pageDistance = pageDistance;
     this.pageOffset = pageOffset;
     this.code = code;
+    this.entries = entries;
+    this.entryOffset = entryOffset;
     this.ripOffset = ripOffset;
     this.notExecuted = notExecuted;
     this.codeSize = codeSize;
@@ -72,19 +82,39 @@ final class Region {
     this.called = called;
   }
 
-  /// Runs it from its entry, RIP; sets RIP.
+  /// The index of an entry.
+  int entryOf(Block block) {
+    var all = entries;
+    int i = all.length - 1;
+    while (i > 0 && all[i] != block) {
+      i--;
+    }
+    return i;
+  }
+
+  /// Runs it from its first entry, RIP; sets RIP.
+  int run(Cpu c, int limit) {
+    return run(c, 0, limit);
+  }
+
+  /// Runs it from an entry, which is at RIP; sets RIP. It ends before an instruction whose memory
+  /// access is not for it: then {@link Cpu#regionMissed} is set, and that instruction is to be
+  /// interpreted.
   ///
   /// @param limit instructions after which to leave at the next loop, at least 0
   /// @return instructions executed; or -1 - that, and {@link Cpu#regionThrown} is to be thrown
-  int run(Cpu c, int limit) {
-    long base = c.rip;
+  int run(Cpu c, int entry, int limit) {
+    long base = c.rip - entryOffset[entry];
+    c.regionEntry = entry;
     code.run(c, base, limit);
     int site = c.regionSite;
     long offset = ripOffset[site];
     if (offset != DYNAMIC) {
       c.rip = base + offset;
     }
-    int executed = limit - c.regionBudget - notExecuted[site];
+    int left = notExecuted[site];
+    c.regionMissed = left != 0;
+    int executed = limit - c.regionBudget - left;
     return c.regionThrown == null ? executed : -1 - executed;
   }
 
@@ -102,17 +132,18 @@ final class Region {
 
   /// The code was written over, or the region is not worth its room.
   void invalidate() {
-    var entry = entry();
-    if (entry.region == this) {
-      entry.region = null;
-      entry.heat = SoftwareProcessor.HEAT;
-    }
+    entry().heat = SoftwareProcessor.HEAT;
     retire();
   }
 
   /// Another region has taken its place.
   void retire() {
     valid = false;
+    for (var block : entries) {
+      if (block.region == this) {
+        block.region = null;
+      }
+    }
     for (var block : blocks) {
       block.left(this);
     }

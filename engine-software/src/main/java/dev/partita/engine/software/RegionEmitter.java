@@ -8,6 +8,7 @@ import static java.lang.constant.ConstantDescs.CD_void;
 import dev.partita.engine.software.RegionShape.Node;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
+import java.lang.classfile.instruction.SwitchCase;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
@@ -74,7 +75,7 @@ final class RegionEmitter {
 
   final CodeBuilder b;
   private final RegionShape shape;
-  private final ClassDesc self;
+  final ClassDesc self;
   private final List<Node> order = new ArrayList<>();
   private final Label[] labels;
   private final @Nullable State[] inherited;
@@ -83,6 +84,11 @@ final class RegionEmitter {
 
   /// Operations that are called, in the order of their numbers.
   final List<Operation> called = new ArrayList<>();
+
+  /// Where the region can be entered; the first node first.
+  final List<Node> entries = new ArrayList<>();
+
+  private static final int MAX_ENTRIES = 8;
 
   final List<Long> siteRip = new ArrayList<>();
   final List<Integer> siteNotExecuted = new ArrayList<>();
@@ -97,7 +103,7 @@ final class RegionEmitter {
   private final Label exitStored;
 
   private final FlagEmitter flagEmitter;
-  private final MemoryEmitter memory;
+  final MemoryEmitter memory;
 
   // Where the emission is.
   private int intOnly;
@@ -118,8 +124,13 @@ final class RegionEmitter {
     this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;
     this.self = self;
-    shape.nodes.forEach(each -> each.order = -1);
+    shape.nodes.forEach(
+        each -> {
+          each.order = -1;
+          each.isEntry = false;
+        });
     arrange(shape.entry());
+    findEntries();
     labels = new Label[order.size()];
     for (int i = 0; i < labels.length; i++) {
       labels[i] = b.newLabel();
@@ -146,6 +157,29 @@ final class RegionEmitter {
     node.successors().forEach(this::arrange);
   }
 
+  /// The region is entered at its first block, and where a loop begins: so that it is not left for
+  /// long when an instruction in a loop has to be interpreted.
+  private void findEntries() {
+    enter(shape.entry());
+    for (var from : order) {
+      for (var to : from.successors()) {
+        if (to.order <= from.order && !to.isEntry && entries.size() < MAX_ENTRIES) {
+          enter(to);
+        }
+      }
+    }
+  }
+
+  private void enter(Node at) {
+    at.isEntry = true;
+    entries.add(at);
+  }
+
+  /// Whether a node is reached only from one other: then that one's state holds.
+  private static boolean follows(Node node) {
+    return node.predecessors == 1 && !node.isEntry;
+  }
+
   // ---- The whole
   // ------------------------------------------------------------------------------------
 
@@ -163,8 +197,7 @@ final class RegionEmitter {
   private void emitBlock(Node each) {
     node = each;
     var state = inherited[each.order];
-    boolean single = each.predecessors == 1 && each != shape.entry();
-    if (!single || state == null) {
+    if (!follows(each) || state == null) {
       state = State.START;
     }
     intOnly = state.intOnly;
@@ -194,11 +227,24 @@ final class RegionEmitter {
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
     b.iconst_0().istore(SITE);
     loadRegisters(used);
-    b.iload(LEFT).ifge(labels[0]);
+    var resolve = b.newLabel();
+    b.iload(LEFT).iflt(resolve);
+    if (entries.size() == 1) {
+      b.goto_(labels[0]);
+    } else {
+      var cases = new ArrayList<SwitchCase>();
+      for (int i = 1; i < entries.size(); i++) {
+        cases.add(SwitchCase.of(i, labels[entries.get(i).order]));
+      }
+      b.aload(C).getfield(CPU, "regionEntry", CD_int);
+      b.tableswitch(1, entries.size() - 1, labels[0], cases);
+    }
+    b.labelBinding(resolve);
     // Resolve everything; no effect.
     storeFlags();
     b.aload(C).iconst_0().putfield(CPU, "regionSite", CD_int);
     b.aload(C).iload(LEFT).putfield(CPU, "regionBudget", CD_int);
+    b.aload(C).getfield(CPU, "regionEntry", CD_int).pop();
     b.aload(C).lconst_0().putfield(CPU, "rip", CD_long);
     b.aload(C).getfield(CPU, "segmentBase", LONGS).pop();
     b.aload(C).getfield(CPU, "xmm", LONGS).pop();
@@ -518,39 +564,34 @@ final class RegionEmitter {
   /// Pushes what is at an operand: a long for 8 bytes, else an int, zero-extended.
   void load(MemoryOperand m, int size) {
     address(m);
-    loadAddressed(size, "load" + 8 * size);
+    loadAddressed(size);
   }
 
   /// Pushes what is at {@link #ADDRESS}.
-  private void loadAddressed(int size, String slow) {
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    probe(READ_TLB, size, miss);
+  private void loadAddressed(int size) {
+    probe(READ_TLB, size, leaving());
     memory.load(size, HOST);
-    b.labelBinding(done);
+  }
+
+  /// The label of the way out before the instruction under way: the interpreter executes it.
+  private Label leaving() {
+    var way = b.newLabel();
     int here = siteHere();
     var state = state();
     stubs.add(
         () -> {
-          b.labelBinding(miss);
+          b.labelBinding(way);
           settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          invoke(SUPPORT, slow, CD_long, CPU, CD_long);
-          b.lstore(VALUE);
-          checkThrown(exit);
-          b.lload(VALUE);
-          if (size != 8) {
-            b.l2i();
-          }
-          b.goto_(done);
+          b.loadConstant(here).istore(SITE).goto_(exit);
         });
+    return way;
   }
 
   /// Pops a value and stores it at an operand. What it pops was computed before the address.
   void store(MemoryOperand m, int size) {
     popValue(size);
     address(m);
-    storeAddressed(size, "store" + 8 * size);
+    storeAddressed(size);
   }
 
   private void popValue(int size) {
@@ -570,73 +611,21 @@ final class RegionEmitter {
   }
 
   /// Stores {@link #VALUE} at {@link #ADDRESS}.
-  private void storeAddressed(int size, String slow) {
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    probe(WRITE_TLB, size, miss);
+  private void storeAddressed(int size) {
+    probe(WRITE_TLB, size, leaving());
     memory.store(size, HOST, VALUE);
-    b.labelBinding(done);
-    int here = siteHere();
-    var state = state();
-    stubs.add(
-        () -> {
-          b.labelBinding(miss);
-          settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          pushValue(size);
-          invoke(SUPPORT, slow, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
-          checkThrown(exit);
-          b.goto_(done);
-        });
   }
 
   /// Reads, changes and writes an operand that is not locked.
   ///
   /// @param change replaces the old value on the stack by the new one
   void update(MemoryOperand m, int size, Runnable change) {
-    // Not in the middle: the stubs below need the flags from before, in their locals.
-    boundFlags();
     address(m);
-    var miss = b.newLabel();
-    var loaded = b.newLabel();
-    probe(WRITE_TLB, size, miss);
+    probe(WRITE_TLB, size, leaving());
     memory.load(size, HOST);
-    b.labelBinding(loaded);
-    int here = siteHere();
-    var before = state();
-    stubs.add(
-        () -> {
-          b.labelBinding(miss);
-          settle(before);
-          b.lconst_0().lstore(HOST);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS).loadConstant(size);
-          invoke(SUPPORT, "loadForUpdate", CD_long, CPU, CD_long, CD_int);
-          b.lstore(VALUE);
-          checkThrown(exit);
-          b.lload(VALUE);
-          if (size != 8) {
-            b.l2i();
-          }
-          b.goto_(loaded);
-        });
-    // A store after a check for writing cannot fault: the flags may be the new ones by then.
     change.run();
     popValue(size);
-    var slow = b.newLabel();
-    var done = b.newLabel();
-    b.lload(HOST).lconst_0().lcmp().ifeq(slow);
     memory.store(size, HOST, VALUE);
-    b.labelBinding(done);
-    stubs.add(
-        () -> {
-          b.labelBinding(slow);
-          settle(before);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          pushValue(size);
-          invoke(SUPPORT, "store" + 8 * size, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
-          checkThrown(exit);
-          b.goto_(done);
-        });
   }
 
   /// Pops a long and pushes it on the guest's stack.
@@ -645,7 +634,7 @@ final class RegionEmitter {
     getLong(Cpu.RSP);
     addConstant(-8);
     b.lstore(ADDRESS);
-    storeAddressed(8, "storeStack");
+    storeAddressed(8);
     b.lload(ADDRESS);
     putLong(Cpu.RSP);
   }
@@ -653,7 +642,7 @@ final class RegionEmitter {
   /// Pushes what is at an address of the guest's stack that is on the stack.
   void loadStack() {
     b.lstore(ADDRESS);
-    loadAddressed(8, "loadStack");
+    loadAddressed(8);
   }
 
   void invoke(ClassDesc owner, String name, ClassDesc result, ClassDesc... parameters) {
@@ -769,7 +758,7 @@ final class RegionEmitter {
   /// The label of the way to a node, for a jump with the state as it is here. The code on that way,
   /// if any, is a stub.
   private Label edge(Node to) {
-    if (to.predecessors == 1 && to != shape.entry()) {
+    if (follows(to)) {
       inherited[to.order] = state();
       return labels[to.order];
     }
@@ -812,7 +801,7 @@ final class RegionEmitter {
     if (to == null) {
       settle();
       leaveAt(newSite(offset, 0));
-    } else if (to.predecessors == 1 && to != shape.entry()) {
+    } else if (follows(to)) {
       inherited[to.order] = state();
       if (to.order != node.order + 1) {
         b.goto_(labels[to.order]);
@@ -869,20 +858,7 @@ final class RegionEmitter {
   /// Pops the target into {@link #VALUE2}; faults if it is not canonical.
   void popTarget() {
     b.lstore(VALUE2);
-    var bad = b.newLabel();
-    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp().ifne(bad);
-    int here = siteHere();
-    var state = state();
-    var good = b.newBoundLabel();
-    stubs.add(
-        () -> {
-          b.labelBinding(bad);
-          settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(VALUE2);
-          invoke(SUPPORT, "checkTarget", CD_void, CPU, CD_long);
-          checkThrown(exit);
-          b.goto_(good);
-        });
+    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp().ifne(leaving());
   }
 
   /// Pushes the return address of an indirect call on the guest's stack.

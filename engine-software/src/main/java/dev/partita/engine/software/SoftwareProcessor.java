@@ -525,15 +525,16 @@ final class SoftwareProcessor implements VirtualProcessor {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         var region = block.region;
-        if (region != null && mayEnter(region, c.rip)) {
+        if (region != null && !c.regionMissed && mayEnter(region, block, c.rip)) {
           i = 0;
           long left = budget - (instructions - before);
-          runRegion(c, region, Math.clamp(left, 0, REGION_BUDGET));
+          runRegion(c, region, region.entryOf(block), Math.clamp(left, 0, REGION_BUDGET));
           if (attention != 0 || instructions - before >= limit) {
             break;
           }
           continue;
         }
+        c.regionMissed = false;
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
         var operations = block.operations;
@@ -571,14 +572,17 @@ final class SoftwareProcessor implements VirtualProcessor {
         && block.mode == c.mode
         && block.region == null
         && block.valid) {
-      partition
-          .translator()
-          .request(RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS));
+      var shape = RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS);
+      if (Translator.TIER == Translator.Tier.TRANSLATOR || shape.isWorthwhile()) {
+        partition.translator().request(shape);
+      }
     }
   }
 
   /// Whether a region's pages are mapped at RIP as when it was made.
-  private boolean mayEnter(Region region, long base) {
+  private boolean mayEnter(Region region, Block block, long rip) {
+    int entry = region.entryOf(block);
+    long base = rip - region.entryOffset[entry];
     // Far from the addresses that are not canonical, so that no jump in it can lead there.
     if (!Cpu.canonical(base + (1L << 32)) || !Cpu.canonical(base - (1L << 32))) {
       return false;
@@ -591,18 +595,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (checkedRegion[slot] == region && checkedBase[slot] == base) {
       return region.valid;
     }
+    if (entry != 0 && !isMapped(base, region.entry().address & ~0xFFFL)) {
+      return false;
+    }
     for (int i = 0; i < distances.length; i++) {
-      long linear = (base & ~0xFFFL) + ((long) distances[i] << 12);
-      long offset = cpu.mmu.peekFetch(linear);
-      if (offset < 0) {
-        try {
-          offset = cpu.mmu.fetchOffset(linear);
-        } catch (GuestFault e) {
-          // The guest may never get to that page.
-          return false;
-        }
-      }
-      if (offset != region.pageOffset[i]) {
+      if (!isMapped(base + ((long) distances[i] << 12), region.pageOffset[i])) {
         return false;
       }
     }
@@ -612,11 +609,26 @@ final class SoftwareProcessor implements VirtualProcessor {
     return region.valid;
   }
 
-  private void runRegion(Cpu c, Region region, int limit) {
+  /// Whether the page of a code address is at an offset in RAM.
+  private boolean isMapped(long linear, long page) {
+    long at = linear & ~0xFFFL;
+    long offset = cpu.mmu.peekFetch(at);
+    if (offset < 0) {
+      try {
+        offset = cpu.mmu.fetchOffset(at);
+      } catch (GuestFault e) {
+        // The guest may never get to that page.
+        return false;
+      }
+    }
+    return offset == page;
+  }
+
+  private void runRegion(Cpu c, Region region, int entry, int limit) {
     running = null;
     runningRegion = region;
     regionRuns++;
-    int executed = region.run(c, limit);
+    int executed = region.run(c, entry, limit);
     runningRegion = null;
     if (executed >= 0) {
       instructions += executed;

@@ -122,10 +122,10 @@ final class Translator implements AutoCloseable {
     private void translate(RegionShape shape) {
       var entry = shape.entry().block;
       var old = entry.region;
-      if (closed || !entry.valid || optimized != (old != null)) {
+      if (closed || !entry.valid || (!optimized && old != null && old.entry() == entry)) {
         return;
       }
-      if (old != null && old.shape != shape) {
+      if (optimized && (old == null || old.shape != shape)) {
         return;
       }
       Translator.this.translate(shape, optimized, spareCpu());
@@ -188,10 +188,15 @@ final class Translator implements AutoCloseable {
     }
     var old = region.entry().region;
     region.entry().region = region;
+    for (var entry : region.entries) {
+      if (entry.region == null || entry.region == old) {
+        entry.region = region;
+      }
+    }
     if (!region.valid) {
       region.invalidate();
     }
-    if (old != null) {
+    if (old != null && old.entry() == region.entry()) {
       old.retire();
     }
     regions.removeIf(one -> !one.valid);
