@@ -102,7 +102,7 @@ final class Mmu {
     user.flush();
     supervisor.flush();
     guarded.flush();
-    c.owner.forgetJumps();
+    c.owner.translationsChanged();
   }
 
   /// Forgets what is not global: CR3 was written.
@@ -114,7 +114,7 @@ final class Mmu {
     user.flushNonGlobal();
     supervisor.flushNonGlobal();
     guarded.flushNonGlobal();
-    c.owner.forgetJumps();
+    c.owner.translationsChanged();
   }
 
   /// Forgets one page: INVLPG.
@@ -122,7 +122,7 @@ final class Mmu {
     user.flushPage(address);
     supervisor.flushPage(address);
     guarded.flushPage(address);
-    c.owner.forgetJumps(address);
+    c.owner.translationsChanged();
   }
 
   /// Forgets direct write access to a page of RAM; called while no processor runs.

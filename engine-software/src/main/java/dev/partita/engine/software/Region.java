@@ -85,11 +85,14 @@ final class Region {
   /// The index of an entry.
   int entryOf(Block block) {
     var all = entries;
-    int i = all.length - 1;
-    while (i > 0 && all[i] != block) {
-      i--;
+    if (all[0] != block) {
+      for (int i = 1; i < all.length; i++) {
+        if (all[i] == block) {
+          return i;
+        }
+      }
     }
-    return i;
+    return 0;
   }
 
   /// Runs it from its first entry, RIP; sets RIP.
