@@ -52,7 +52,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   static final int HEAT =
       switch (Translator.TIER) {
         case INTERPRETER -> Integer.MAX_VALUE;
-        case MIXED -> Integer.getInteger("partita.heat", 65_536);
+        case MIXED -> Integer.getInteger("partita.heat", 32_768);
         case TRANSLATOR -> 1;
       };
 
@@ -556,9 +556,13 @@ final class SoftwareProcessor implements VirtualProcessor {
         && block.mode == c.mode
         && block.region == null
         && block.valid) {
+      var translator = partition.translator();
+      if (translator.requestAgain(block)) {
+        return;
+      }
       var shape = RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS);
       if (Translator.TIER == Translator.Tier.TRANSLATOR || shape.isWorthwhile()) {
-        partition.translator().request(shape);
+        translator.request(shape);
       }
     }
   }
