@@ -111,7 +111,7 @@ class DebianDiskTest {
       guest.expect("first=0\r\n", SECONDS);
       guest.type(
           "sudo kexec -l /vmlinuz --initrd=/initrd.img --reuse-cmdline && sudo systemctl kexec\n");
-      guest.expect("Linux version ", SECONDS);
+      guest.expect("Linux version ", BOOT_SECONDS);
       logIn(guest);
       driversAreBound(guest);
       inGuest(guest, FIO + " --verify_only; echo second=$?", "second=0");
