@@ -61,6 +61,12 @@ abstract sealed class MemoryEmitter {
   /// Stores a local at the address in a local.
   abstract void store(int size, int address, int value);
 
+  /// Loads longs from the address in a local and behind it, to locals one after the other.
+  abstract void loadLongs(int address, int count, int local);
+
+  /// Stores longs at the address in a local and behind it.
+  abstract void storeLongs(int address, int... locals);
+
   /// Code that resolves all references, without effect.
   void resolve() {}
 
@@ -123,6 +129,26 @@ abstract sealed class MemoryEmitter {
         case 2 -> e.invoke(OperandEmitter.RAW, "setShort", CD_void, CD_long, CD_int);
         case 4 -> e.invoke(OperandEmitter.RAW, "setInt", CD_void, CD_long, CD_int);
         default -> e.invoke(OperandEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
+      }
+    }
+
+    @Override
+    void loadLongs(int address, int count, int local) {
+      for (int i = 0; i < count; i++) {
+        b.lload(address);
+        e.addConstant(8L * i);
+        e.invoke(OperandEmitter.RAW, "getLong", CD_long, CD_long);
+        b.lstore(local + 2 * i);
+      }
+    }
+
+    @Override
+    void storeLongs(int address, int... locals) {
+      for (int i = 0; i < locals.length; i++) {
+        b.lload(address);
+        e.addConstant(8L * i);
+        b.lload(locals[i]);
+        e.invoke(OperandEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
       }
     }
   }
@@ -219,6 +245,32 @@ abstract sealed class MemoryEmitter {
         }
         case 4 -> call("putInt", CD_void, CD_long, CD_int);
         default -> call("putLong", CD_void, CD_long, CD_long);
+      }
+    }
+
+    @Override
+    void loadLongs(int address, int count, int local) {
+      for (int i = 0; i < count; i++) {
+        unsafe();
+        b.lload(address);
+        e.addConstant(8L * i);
+        call("getLong", CD_long, CD_long);
+        b.lstore(local + 2 * i);
+      }
+      unsafe();
+      call("loadFence", CD_void);
+    }
+
+    @Override
+    void storeLongs(int address, int... locals) {
+      unsafe();
+      call("storeFence", CD_void);
+      for (int i = 0; i < locals.length; i++) {
+        unsafe();
+        b.lload(address);
+        e.addConstant(8L * i);
+        b.lload(locals[i]);
+        call("putLong", CD_void, CD_long, CD_long);
       }
     }
 

@@ -58,11 +58,20 @@ abstract class OperandEmitter {
   /// For flags: pairs.
   private static final int POOL = 76;
 
-  private static final int POOL_END = POOL + 48;
+  static final int POOL_END = POOL + 48;
+
+  /// The array of the vector registers.
+  static final int XMM = POOL_END;
+
+  /// Elements of vector registers: see {@link VectorEmitter}.
+  static final int VECTORS = XMM + 1;
+
+  /// Of a vector instruction under way: four longs.
+  static final int TEMPORARY = VECTORS + 136;
 
   /// What the translator knows at a point of the code.
-  record State(int intOnly, RegionFlags flags) {
-    static final State START = new State(0, RegionFlags.STORED);
+  record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {
+    static final State START = new State(0, RegionFlags.STORED, VectorEmitter.Known.NOTHING);
   }
 
   record Call(ClassDesc owner, String name, MethodTypeDesc type) {}
@@ -81,6 +90,7 @@ abstract class OperandEmitter {
   final FlagEmitter flagEmitter;
   final ArithmeticEmitter arithmetic;
   final MemoryEmitter memory;
+  final VectorEmitter vector;
 
   /// Registers that the code reads or writes, as bits.
   int used;
@@ -98,6 +108,7 @@ abstract class OperandEmitter {
     flagEmitter = new FlagEmitter(this);
     arithmetic = new ArithmeticEmitter(this);
     memory = MemoryEmitter.of(this);
+    vector = new VectorEmitter(this);
   }
 
   static ClassDesc of(Class<?> type) {
@@ -119,7 +130,7 @@ abstract class OperandEmitter {
   // ----------------------------------------------------------------------------------------
 
   State state() {
-    return new State(intOnly, flags);
+    return new State(intOnly, flags, vector.known());
   }
 
   /// Code that brings longs and flags into their locals, in a stub: the state of what is emitted
@@ -355,7 +366,7 @@ abstract class OperandEmitter {
 
   /// Looks {@link #ADDRESS} up; goes to a label when it is not there, else stores the host's
   /// address in {@link #HOST}.
-  private void probe(int table, int size, Label miss) {
+  void probe(int table, int size, Label miss) {
     memory.slot(ADDRESS, SLOT);
     memory.tableEntry(table, SLOT, 0);
     b.lload(ADDRESS);

@@ -102,6 +102,7 @@ final class RegionEmitter extends FormEmitter {
     }
     intOnly = state.intOnly();
     flags = state.flags();
+    vector.know(state.vectors());
     b.labelBinding(labels[each.order]);
     var block = each.block;
     b.iinc(LEFT, -block.instructions);
@@ -123,6 +124,9 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "readTlb", LONGS).astore(READ_TLB);
     b.aload(C).getfield(CPU, "writeTlb", LONGS).astore(WRITE_TLB);
     b.aload(C).getfield(CPU, "owner", OWNER).astore(PROCESSOR);
+    if (vector.used) {
+      b.aload(C).getfield(CPU, "xmm", LONGS).astore(XMM);
+    }
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
     b.iconst_0().istore(SITE);
@@ -233,6 +237,7 @@ final class RegionEmitter extends FormEmitter {
     b.loadConstant(here).istore(SITE);
     execute(number);
     checkThrown(exitStored);
+    vector.forget();
     loadRegisters(knownUsed);
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
@@ -256,6 +261,7 @@ final class RegionEmitter extends FormEmitter {
       storeRipBase();
     }
     execute(number);
+    vector.forget();
     var thrown = b.newLabel();
     checkThrown(thrown);
     int here = siteHere();
