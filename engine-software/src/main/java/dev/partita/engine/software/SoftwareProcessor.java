@@ -435,14 +435,18 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   /// The translation of one page changed.
-  void forgetJumps(long page) {
+  ///
+  /// @param address in the page
+  /// @param shift bits of an address within the page
+  void forgetJumps(long address, int shift) {
     running = null;
     Arrays.fill(checkedRegion, null);
     // Blocks that begin in the page, or so near before it that they may reach into it.
-    long first = (page & ~0xFFFL) - 16;
+    long first = (address & -(1L << shift)) - 16;
+    long size = (1L << shift) + 16;
     long[] addresses = jumpAddress;
     for (int i = 0; i < addresses.length; i++) {
-      if (Long.compareUnsigned(addresses[i] - first, 4096 + 16) < 0) {
+      if (Long.compareUnsigned(addresses[i] - first, size) < 0) {
         addresses[i] = NO_JUMP;
       }
     }
