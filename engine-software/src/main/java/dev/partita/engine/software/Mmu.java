@@ -1,6 +1,7 @@
 package dev.partita.engine.software;
 
 import dev.partita.hypervisor.GuestMemory;
+import java.util.Map;
 
 /// Address translation of one processor: paging, the {@link Tlb}s, and everything that the fast
 /// path in
@@ -70,8 +71,13 @@ final class Mmu {
   /// A walk that met an entry which another processor was changing: no physical address.
   private static final long CHANGED = -1;
 
-  /// Counts walks, for statistics.
-  long walks;
+  // For statistics.
+  private long walks;
+  private long readMisses;
+  private long writeMisses;
+  private long fetchMisses;
+  private long crossings;
+  private long writesToCode;
 
   /// What {@link #compareExchange128} found when it did not exchange.
   long oldLow;
@@ -84,6 +90,20 @@ final class Mmu {
     this.memory = partition.memory();
     this.code = partition.code();
     this.host = memory.segment().address();
+  }
+
+  void count(Map<String, Long> counters) {
+    counters.put("page walks", walks);
+    counters.put("tlb misses reads", readMisses);
+    counters.put("tlb misses writes", writeMisses);
+    counters.put("tlb misses code", fetchMisses);
+    counters.put("accesses across pages", crossings);
+    counters.put("writes to pages with code", writesToCode);
+  }
+
+  /// Accesses that the tables did not answer, those to pages with code and to devices among them.
+  long misses() {
+    return readMisses + writeMisses + fetchMisses;
   }
 
   Tlb current() {
@@ -401,7 +421,12 @@ final class Mmu {
       return;
     }
     current.enter(current.read, address, hostPage, pageGlobal, pageShift);
-    if (access == WRITE && code.allowDirectWrites(offset)) {
+    if (access != WRITE) {
+      return;
+    }
+    if (!code.allowDirectWrites(offset)) {
+      writesToCode++;
+    } else {
       if (memory.tracking()) {
         memory.markDirty(physical & ~0xFFFL, 1);
       }
@@ -418,6 +443,7 @@ final class Mmu {
     if (t.fetch[slot] == (address & Tlb.PAGE_MASK)) {
       return address + t.fetch[slot + 1] - host;
     }
+    fetchMisses++;
     long physical = translate(address, FETCH);
     enter(address, physical, FETCH);
     return memory.offset(physical);
@@ -440,12 +466,14 @@ final class Mmu {
     if ((address & 0xFFF) + size > 4096) {
       return loadCrossing(address, size);
     }
+    readMisses++;
     long physical = translate(address, READ);
     enter(address, physical, READ);
     return loadPhysical(physical, size);
   }
 
   private long loadCrossing(long address, int size) {
+    crossings++;
     int first = 4096 - (int) (address & 0xFFF);
     long next = nextPage(address);
     long low = translate(address, READ);
@@ -491,12 +519,14 @@ final class Mmu {
       storeCrossing(address, size, value);
       return;
     }
+    writeMisses++;
     long physical = translate(address, WRITE);
     enter(address, physical, WRITE);
     storePhysical(physical, size, value);
   }
 
   private void storeCrossing(long address, int size, long value) {
+    crossings++;
     int first = 4096 - (int) (address & 0xFFF);
     long next = nextPage(address);
     long low = translate(address, WRITE);
