@@ -92,8 +92,12 @@ final class BitInstructions {
   }
 
   static int leadingZeros(long v) {
+    return v < 0 ? 0 : v == 0 ? 64 : 63 - highest(v);
+  }
+
+  private static int highest(long v) {
     // With the bit below the highest clear, rounding does not reach the next power of two.
-    return v < 0 ? 0 : v == 0 ? 64 : 63 - exponent(v & ~(v >>> 1));
+    return exponent(v & ~(v >>> 1));
   }
 
   private static int exponent(long v) {

@@ -7,9 +7,11 @@ import static java.lang.constant.ConstantDescs.CD_long;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 import java.lang.constant.ClassDesc;
+import java.util.function.IntConsumer;
 
-/// Emits floating-point arithmetic: {@link QuickFloat} for all elements, and where that does not
-/// hold for one of them, a call of the operation.
+/// Emits floating-point arithmetic: {@link QuickFloat} for all elements; where that does not hold
+/// for one of them, calls of {@link SimdFloat}; and where an exception is not masked, a call of the
+/// operation.
 final class FloatEmitter {
   private static final ClassDesc QUICK = OperandEmitter.of(QuickFloat.class);
   private static final ClassDesc SUPPORT = OperandEmitter.of(VectorSupport.class);
@@ -76,7 +78,15 @@ final class FloatEmitter {
       e.invoke(QUICK, check(op), CD_boolean, CD_long, CD_long, CD_long);
       b.ifeq(slow);
     }
-    finish(slow, to, elements);
+    finish(slow, to, elements, i -> call("doubles", CD_long, op, first + i, from + i));
+  }
+
+  /// Pushes what a method of {@link VectorSupport} gives, in a stub.
+  private void call(String name, ClassDesc result, int op, int first, int from) {
+    b.aload(OperandEmitter.C).loadConstant(op);
+    v.getAside(first);
+    v.getAside(from);
+    e.invoke(SUPPORT, name, result, OperandEmitter.CPU, CD_int, CD_long, CD_long);
   }
 
   private static String check(int op) {
@@ -110,7 +120,7 @@ final class FloatEmitter {
         b.ifeq(slow);
       }
     }
-    finish(slow, to, elements);
+    finish(slow, to, elements, i -> call("singles", CD_long, op, first + i, from + i));
   }
 
   private void half(int shift) {
@@ -140,7 +150,7 @@ final class FloatEmitter {
     b.iload(temporary(1));
     mergeSingle(first);
     b.lstore(temporary(0));
-    finish(slow, to, 1);
+    finish(slow, to, 1, i -> call("single", CD_long, op, first, from));
   }
 
   /// Replaces an int by the element with it as the lower half.
@@ -148,6 +158,27 @@ final class FloatEmitter {
     e.extend();
     v.get(first);
     b.loadConstant(0xFFFF_FFFF_0000_0000L).land().lor();
+  }
+
+  /// Puts the results from the temporary locals.
+  ///
+  /// @param slow where {@link QuickFloat} does not hold
+  /// @param exact pushes the result of one element, if all exceptions are masked
+  private void finish(Label slow, int to, int elements, IntConsumer exact) {
+    var aside = b.newLabel();
+    var store = b.newBoundLabel();
+    e.stubs.add(
+        () -> {
+          b.labelBinding(slow);
+          b.aload(OperandEmitter.C).getfield(OperandEmitter.CPU, "mxcsr", CD_int);
+          b.loadConstant(SimdFloat.MASKS).iand().loadConstant(SimdFloat.MASKS).if_icmpne(aside);
+          for (int i = 0; i < elements; i++) {
+            exact.accept(i);
+            b.lstore(temporary(i));
+          }
+          b.goto_(store);
+        });
+    finish(aside, to, elements);
   }
 
   /// Puts the results, or lets the operation work them out.

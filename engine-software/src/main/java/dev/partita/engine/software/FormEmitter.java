@@ -9,8 +9,12 @@ import java.lang.classfile.CodeBuilder;
 /// The part of {@link RegionEmitter} that knows instructions in their common forms. What returns a
 /// boolean returns true, for {@link Operation#emit}.
 abstract class FormEmitter extends OperandEmitter {
-  FormEmitter(CodeBuilder b) {
+  /// Made for the JVM's optimizing compiler.
+  private final boolean optimized;
+
+  FormEmitter(CodeBuilder b, boolean optimized) {
     super(b);
+    this.optimized = optimized;
   }
 
   /// reg op= reg.
@@ -185,8 +189,11 @@ abstract class FormEmitter extends OperandEmitter {
     b.dup2();
     putLong(Cpu.RAX);
     b.lload(VALUE).lload(VALUE2);
-    invokeJava(
-        Math.class, signed ? "multiplyHigh" : "unsignedMultiplyHigh", CD_long, CD_long, CD_long);
+    if (signed) {
+      invokeJava(Math.class, "multiplyHigh", CD_long, CD_long, CD_long);
+    } else {
+      unsignedHigh();
+    }
     b.dup2();
     putLong(Cpu.RDX);
     if (signed) {
@@ -194,6 +201,15 @@ abstract class FormEmitter extends OperandEmitter {
       b.bipush(63).lshr().lxor();
     }
     arithmetic.multiplied();
+  }
+
+  /// Replaces two longs by the upper half of their unsigned product.
+  private void unsignedHigh() {
+    if (optimized) {
+      invokeJava(Math.class, "unsignedMultiplyHigh", CD_long, CD_long, CD_long);
+    } else {
+      invoke(of(MultiplyInstructions.class), "unsignedHigh", CD_long, CD_long, CD_long);
+    }
   }
 
   /// MUL of 32 bits: pops the operand.
@@ -286,7 +302,13 @@ abstract class FormEmitter extends OperandEmitter {
 
   /// Replaces a long by the number of its zero bits at one end; 64 if there are but zeros.
   private void zeros(boolean trailing) {
-    invoke(of(BitInstructions.class), trailing ? "trailingZeros" : "leadingZeros", CD_int, CD_long);
+    if (optimized) {
+      var name = trailing ? "numberOfTrailingZeros" : "numberOfLeadingZeros";
+      invokeJava(Long.class, name, CD_int, CD_long);
+    } else {
+      var name = trailing ? "trailingZeros" : "leadingZeros";
+      invoke(of(BitInstructions.class), name, CD_int, CD_long);
+    }
   }
 
   /// Pops an int that is not negative into a register.
@@ -359,7 +381,7 @@ abstract class FormEmitter extends OperandEmitter {
       b.lload(VALUE).lload(VALUE2).lmul();
       putLong(low);
       b.lload(VALUE).lload(VALUE2);
-      invokeJava(Math.class, "unsignedMultiplyHigh", CD_long, CD_long, CD_long);
+      unsignedHigh();
       putLong(high);
     } else {
       extend();

@@ -63,8 +63,10 @@ final class QuickFloat {
 
   /// -1, 0, 1 for less, equal, greater.
   static int order(long a, long b) {
-    double x = Double.longBitsToDouble(a);
-    double y = Double.longBitsToDouble(b);
+    return order(Double.longBitsToDouble(a), Double.longBitsToDouble(b));
+  }
+
+  private static int order(double x, double y) {
     return x < y ? -1 : x == y ? 0 : 1;
   }
 
@@ -122,9 +124,7 @@ final class QuickFloat {
   }
 
   static int order(int a, int b) {
-    float x = Float.intBitsToFloat(a);
-    float y = Float.intBitsToFloat(b);
-    return x < y ? -1 : x == y ? 0 : 1;
+    return order((double) Float.intBitsToFloat(a), (double) Float.intBitsToFloat(b));
   }
 
   // ---- Two singles

@@ -72,7 +72,7 @@ final class RegionCompiler {
                       RegionEmitter.runType(),
                       ClassFile.ACC_FINAL,
                       code -> {
-                        var emitter = new RegionEmitter(code, shape, self, first);
+                        var emitter = new RegionEmitter(code, shape, self, optimized, first);
                         emitter.emitRegion();
                         holder[0] = emitter;
                       });

@@ -53,10 +53,16 @@ final class RegionEmitter extends FormEmitter {
   /// Operations emitted inline, for statistics.
   int inline;
 
+  /// @param optimized whether it is for the JVM's optimizing compiler
   /// @param first the emission of the same region before, whose registers are known; or null: then
   ///     the code is only right if it calls nothing
-  RegionEmitter(CodeBuilder b, RegionShape shape, ClassDesc self, @Nullable RegionEmitter first) {
-    super(b);
+  RegionEmitter(
+      CodeBuilder b,
+      RegionShape shape,
+      ClassDesc self,
+      boolean optimized,
+      @Nullable RegionEmitter first) {
+    super(b, optimized);
     this.knownUsed = first == null ? 0 : first.used;
     this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;

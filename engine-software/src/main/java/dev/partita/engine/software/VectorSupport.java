@@ -11,7 +11,7 @@ final class VectorSupport {
   // Small, so that the compiler inlines them.
 
   static boolean hasSse(@Nullable Cpu c) {
-    return c != null && (c.cr0 & (Cpu.CR0_EM | Cpu.CR0_TS)) == 0 && (c.cr4 & Cpu.CR4_OSFXSR) != 0;
+    return c != null && c.hasSse();
   }
 
   static boolean hasAvx(@Nullable Cpu c) {
@@ -103,6 +103,26 @@ final class VectorSupport {
   }
 
   // ---- Floating point
+
+  // With all exceptions masked, each element is worked out on its own.
+
+  /// {@link SimdFloat#binary64}.
+  static long doubles(@Nullable Cpu c, int op, long a, long b) {
+    return c == null ? 0 : SimdFloat.binary64(c, op, a, b);
+  }
+
+  /// {@link SimdFloat#binary32x2}.
+  static long singles(@Nullable Cpu c, int op, long a, long b) {
+    return c == null ? 0 : SimdFloat.binary32x2(c, op, a, b);
+  }
+
+  /// {@link SimdFloat#binary32} on the lower half; the upper is that of `a`.
+  static long single(@Nullable Cpu c, int op, long a, long b) {
+    return c == null
+        ? 0
+        : a & 0xFFFF_FFFF_0000_0000L
+            | SimdFloat.unsigned(SimdFloat.binary32(c, op, (int) a, (int) b));
+  }
 
   /// {@link SimdFloat#compare64} or {@link SimdFloat#compare32} as an instruction.
   static int compare(@Nullable Cpu c, long a, long b, boolean doubles, boolean signalling) {
