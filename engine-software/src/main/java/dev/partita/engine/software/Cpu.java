@@ -793,9 +793,13 @@ final class Cpu {
 
   /// Before an SSE instruction.
   void requireSse() {
-    if ((cr0 & (CR0_EM | CR0_TS)) != 0 || (cr4 & CR4_OSFXSR) == 0) {
+    if (!hasSse()) {
       throw noSse();
     }
+  }
+
+  boolean hasSse() {
+    return (cr0 & (CR0_EM | CR0_TS)) == 0 && (cr4 & CR4_OSFXSR) != 0;
   }
 
   /// Before a VEX-coded vector instruction.

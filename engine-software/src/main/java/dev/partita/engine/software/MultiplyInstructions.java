@@ -59,6 +59,21 @@ final class MultiplyInstructions {
     return low;
   }
 
+  // The upper half of an unsigned product, in methods that the JVM's first compiler inlines; the
+  // second has an instruction for Math.unsignedMultiplyHigh, the first none.
+
+  static long unsignedHigh(long a, long b) {
+    return high(a >>> 32, b >>> 32, a & 0xFFFF_FFFFL, b & 0xFFFF_FFFFL);
+  }
+
+  private static long high(long a1, long b1, long a0, long b0) {
+    return high(a1, b1, a0, a1 * b0 + (a0 * b0 >>> 32), 0xFFFF_FFFFL);
+  }
+
+  private static long high(long a1, long b1, long a0, long middle, long mask) {
+    return a1 * b1 + (middle >>> 32) + (a0 * b1 + (middle & mask) >>> 32);
+  }
+
   private static final class Mul64 extends Form.Source {
     Mul64(Instruction i) {
       super(i, 8);
@@ -289,6 +304,16 @@ final class MultiplyInstructions {
       }
       finish(c, size, quotient, Long.remainderUnsigned(dividend, divisor));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      e.divide(size, false);
+      return true;
+    }
   }
 
   private static final class Idiv extends Form.Source {
@@ -317,6 +342,16 @@ final class MultiplyInstructions {
         throw c.raise(GuestFault.DIVIDE_ERROR);
       }
       finish(c, size, quotient, dividend - quotient * divisor);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      e.divide(size, true);
+      return true;
     }
   }
 

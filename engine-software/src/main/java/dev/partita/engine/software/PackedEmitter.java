@@ -306,9 +306,22 @@ final class PackedEmitter {
     store(to, 2);
   }
 
+  /// {@link PackedInteger#shuffleWords} of a long on the stack.
   private void shuffleWords(int control) {
-    b.loadConstant(control);
-    e.invoke(PACKED, "shuffleWords", CD_long, CD_long, CD_int);
+    b.lstore(OperandEmitter.TEMPORARY + 4);
+    for (int i = 0; i < 4; i++) {
+      int distance = 16 * (i - (control >> 2 * i & 3));
+      b.lload(OperandEmitter.TEMPORARY + 4);
+      if (distance > 0) {
+        b.loadConstant(distance).lshl();
+      } else if (distance < 0) {
+        b.loadConstant(-distance).lushr();
+      }
+      b.loadConstant(0xFFFFL << 16 * i).land();
+      if (i != 0) {
+        b.lor();
+      }
+    }
   }
 
   /// PSHUFB on a lane.

@@ -52,13 +52,22 @@ final class RegionEmitter extends FormEmitter {
   private int site;
   private boolean reachable;
 
+  /// Whether it calls operations with all registers that the region uses.
+  boolean savesAll;
+
   /// Operations emitted inline, for statistics.
   int inline;
 
+  /// @param optimized whether it is for the JVM's optimizing compiler
   /// @param first the emission of the same region before, whose registers are known; or null: then
   ///     the code is only right if it calls nothing
-  RegionEmitter(CodeBuilder b, RegionShape shape, ClassDesc self, @Nullable RegionEmitter first) {
-    super(b, self);
+  RegionEmitter(
+      CodeBuilder b,
+      RegionShape shape,
+      ClassDesc self,
+      boolean optimized,
+      @Nullable RegionEmitter first) {
+    super(b, self, optimized);
     this.knownUsed = first == null ? 0 : first.used;
     this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;
@@ -157,6 +166,7 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "owner", OWNER).astore(PROCESSOR);
     if (vector.used) {
       b.aload(C).getfield(CPU, "xmm", LONGS).astore(XMM);
+      b.aload(C).getfield(CPU, "mxcsr", CD_int).pop();
     }
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
@@ -192,7 +202,7 @@ final class RegionEmitter extends FormEmitter {
       for (var parameter : call.type().parameterList()) {
         if (parameter.equals(CD_long)) {
           b.getstatic(SUPPORT, "SCRATCH", CD_long);
-        } else if (parameter.equals(CD_int)) {
+        } else if (parameter.isPrimitive()) {
           b.iconst_1();
         } else {
           b.aconst_null();
@@ -274,6 +284,7 @@ final class RegionEmitter extends FormEmitter {
       emitIsolatedCall(number, reads);
       return;
     }
+    savesAll = true;
     int here = siteHere();
     settle();
     writeBack(knownWritten);

@@ -100,8 +100,8 @@ final class VectorEmitter {
     return index < YmmOperation.OPERAND ? 1L << index : 0;
   }
 
-  /// Sees to it that an element is in its local.
-  private void fetch(int index) {
+  /// Sees to it that an element is in its local: before ways part, of which one reads it.
+  void fetch(int index) {
     if (index < YmmOperation.OPERAND && (cached & bit(index)) == 0) {
       used = true;
       e.memory.loadElement(OperandEmitter.XMM, index);
@@ -120,6 +120,11 @@ final class VectorEmitter {
       fetch(index);
       b.lload(local(index));
     }
+  }
+
+  /// Pushes an element that was in its local where the stub under way begins.
+  void getAside(int index) {
+    b.lload(local(index));
   }
 
   /// Pops an element.
@@ -167,6 +172,16 @@ final class VectorEmitter {
       e.extend();
     }
     put(to);
+  }
+
+  /// Pops a long into a general register.
+  void toGeneral(int register, boolean wide) {
+    if (wide) {
+      e.putLong(register);
+    } else {
+      b.l2i();
+      e.putInt(register);
+    }
   }
 
   // ---- Memory

@@ -10,7 +10,7 @@ final class VectorSupport {
   // Small, so that the compiler inlines them.
 
   static boolean hasSse(@Nullable Cpu c) {
-    return c != null && (c.cr0 & (Cpu.CR0_EM | Cpu.CR0_TS)) == 0 && (c.cr4 & Cpu.CR4_OSFXSR) != 0;
+    return c != null && c.hasSse();
   }
 
   static boolean hasAvx(@Nullable Cpu c) {
@@ -32,5 +32,69 @@ final class VectorSupport {
   /// {@link PackedInteger#shift}.
   static long shift(int op, long a, long count) {
     return PackedInteger.shift(op, a, count);
+  }
+
+  // ---- Floating point
+
+  // With all exceptions masked, each element is worked out on its own.
+
+  /// {@link SimdFloat#binary64}.
+  static long doubles(@Nullable Cpu c, int op, long a, long b) {
+    return c == null ? 0 : SimdFloat.binary64(c, op, a, b);
+  }
+
+  /// {@link SimdFloat#binary32x2}.
+  static long singles(@Nullable Cpu c, int op, long a, long b) {
+    return c == null ? 0 : SimdFloat.binary32x2(c, op, a, b);
+  }
+
+  /// {@link SimdFloat#binary32} on the lower half; the upper is that of `a`.
+  static long single(@Nullable Cpu c, int op, long a, long b) {
+    return c == null
+        ? 0
+        : a & 0xFFFF_FFFF_0000_0000L
+            | SimdFloat.unsigned(SimdFloat.binary32(c, op, (int) a, (int) b));
+  }
+
+  /// {@link SimdFloat#compare64} or {@link SimdFloat#compare32} as an instruction.
+  static int compare(@Nullable Cpu c, long a, long b, boolean doubles, boolean signalling) {
+    if (c == null) {
+      return 0;
+    }
+    try {
+      int before = SimdFloat.begin(c);
+      int order =
+          doubles
+              ? SimdFloat.compare64(c, a, b, signalling)
+              : SimdFloat.compare32(c, (int) a, (int) b, signalling);
+      SimdFloat.end(c, before);
+      return order;
+    } catch (GuestFault e) {
+      c.regionThrown = e;
+      return 0;
+    }
+  }
+
+  /// The carries of a comparison: see {@link Cpu#flagCarry}.
+  ///
+  /// @param order as {@link SimdFloat#compare64} gives it
+  static long orderCarry(int order) {
+    return ((order & 2) != 0 ? 3L << 62 : 0) | (order == SoftFloat.UNORDERED ? 0 : 0x100);
+  }
+
+  /// A conversion to an integer with truncation, as an instruction.
+  static long truncate(@Nullable Cpu c, long a, boolean doubles, int width) {
+    if (c == null) {
+      return 0;
+    }
+    try {
+      int before = SimdFloat.begin(c);
+      long value = SimdConversions.truncated(c, doubles ? a : a & 0xFFFF_FFFFL, doubles, width);
+      SimdFloat.end(c, before);
+      return value;
+    } catch (GuestFault e) {
+      c.regionThrown = e;
+      return 0;
+    }
   }
 }
