@@ -305,4 +305,83 @@ final class ArithmeticEmitter {
     e.storeLocal(result, size);
     e.flags = new RegionFlags(Kind.LOGIC, size, -1, -1, result, 0, null);
   }
+
+  /// Flags of a bit manipulation: pops the result, a long that is sign-extended.
+  ///
+  /// @param carry the local of a long that is not 0 if CF is set, from {@link
+  ///     OperandEmitter#flagLocal}; or -1
+  void bits(int carry) {
+    int result = e.flagLocal(carry);
+    b.lstore(result);
+    e.flags = new RegionFlags(Kind.BITS, 8, carry, -1, result, 0, null);
+  }
+
+  /// Replaces an operand and what is shifted in by the result of SHLD or SHRD; 32 and 64 bits.
+  ///
+  /// @param count 1 to the operand's size in bits minus 1
+  void doubleShift(boolean left, int size, int count) {
+    boolean wide = size == 8;
+    int bits = 8 * size;
+    int in = e.flagLocal();
+    e.storeLocal(in, size);
+    int operand = e.flagLocal(in);
+    e.storeLocal(operand, size);
+    int result = e.flagLocal(in, operand);
+    e.push(operand, size);
+    b.loadConstant(count);
+    shiftOnce(left ? Shift.SHL : Shift.SHR, wide);
+    e.push(in, size);
+    b.loadConstant(bits - count);
+    shiftOnce(left ? Shift.SHR : Shift.SHL, wide);
+    if (wide) {
+      b.lor().dup2();
+    } else {
+      b.ior().dup();
+    }
+    e.storeLocal(result, size);
+    if (left) {
+      e.flags = new RegionFlags(Kind.SHL, size, operand, -1, result, count, null);
+      return;
+    }
+    int carry = e.flagLocal(in, operand, result);
+    int overflow = e.flagLocal(in, operand, result, carry);
+    e.push(operand, size);
+    if (!wide) {
+      b.i2l();
+    }
+    b.dup2().loadConstant(count - 1).lushr().lstore(carry);
+    b.loadConstant(bits - 1).lushr();
+    e.push(in, size);
+    if (!wide) {
+      b.i2l();
+    }
+    b.lxor().lconst_1().land().lstore(overflow);
+    var logic = new RegionFlags(Kind.LOGIC, size, -1, -1, result, 0, null);
+    e.flags = new RegionFlags(Kind.ROTATE, size, carry, overflow, -1, 0, logic);
+  }
+
+  /// Replaces two longs, zero-extended, by their sum with CF (ADCX) or OF (ADOX), which alone is
+  /// set.
+  void addExtended(boolean overflow, int size) {
+    e.boundFlags();
+    int second = e.flagLocal();
+    b.lstore(second);
+    int first = e.flagLocal(second);
+    b.lstore(first);
+    var before = e.flags;
+    int carry = e.flagLocal(second, first);
+    e.flagEmitter.pushCarryBit(before);
+    b.lstore(carry);
+    int over = e.flagLocal(second, first, carry);
+    e.flagEmitter.pushOverflowBit(before);
+    b.lstore(over);
+    int result = e.flagLocal(second, first, carry, over);
+    b.lload(first).lload(second).ladd().lload(overflow ? over : carry).ladd();
+    b.dup2().lstore(result);
+    b.lload(first).lload(second).lload(result);
+    e.invoke(OperandEmitter.CARRY, "carries", CD_long, CD_long, CD_long, CD_long);
+    b.loadConstant(8 * size - 1).lushr().lconst_1().land().lstore(overflow ? over : carry);
+    var base = before.kind() == Kind.ROTATE ? FlagEmitter.before(before) : before;
+    e.flags = new RegionFlags(Kind.ROTATE, 8, carry, over, -1, 0, base);
+  }
 }

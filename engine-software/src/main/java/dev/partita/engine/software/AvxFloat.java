@@ -29,6 +29,17 @@ final class AvxFloat {
       SimdFloat.end(c, before);
       set(x, r0, r1, r2, r3);
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.floats.doubles(op, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   /// VADDPS and its like, VSQRTPS, VRCPPS, VRSQRTPS.
@@ -53,6 +64,17 @@ final class AvxFloat {
       }
       SimdFloat.end(c, before);
       set(x, r0, r1, r2, r3);
+    }
+
+    @Override
+    boolean hasCode() {
+      return FloatEmitter.hasCode(op);
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.floats.singles(op, to, first, from, elements());
+      emitUpper(v);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.partita.engine.software;
 
+import java.lang.constant.ConstantDescs;
 import org.jspecify.annotations.Nullable;
 
 /// Bit tests and counts: BT, BTS, BTR, BTC, BSF, BSR, TZCNT, LZCNT, POPCNT, CRC32.
@@ -80,6 +81,23 @@ final class BitInstructions {
       table[n] = r;
     }
     return table;
+  }
+
+  // The position of a bit, from the exponent of the number as a double: the JVM's first compiler
+  // has neither instruction, and the class library's methods are too large for it to inline.
+
+  /// The lowest bit's number; 64 if there is none.
+  static int trailingZeros(long v) {
+    return v == 0 ? 64 : exponent(v & -v);
+  }
+
+  static int leadingZeros(long v) {
+    // With the bit below the highest clear, rounding does not reach the next power of two.
+    return v < 0 ? 0 : v == 0 ? 64 : 63 - exponent(v & ~(v >>> 1));
+  }
+
+  private static int exponent(long v) {
+    return (int) (Double.doubleToRawLongBits(v) >>> 52 & 0x7FF) - 1023;
   }
 
   // ---- BT, BTS, BTR, BTC
@@ -227,6 +245,19 @@ final class BitInstructions {
       // Not zero whatever the bit; PF of its low byte.
       c.logicFlags(0x100 | bit);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      if (size == 4) {
+        e.extend();
+      }
+      e.scan(forward, destination);
+      return true;
+    }
   }
 
   /// TZCNT and LZCNT.
@@ -251,6 +282,19 @@ final class BitInstructions {
       Operands.set(c, destination, size, count);
       c.setArithmeticFlags((v == 0 ? Cpu.CF : 0) | (count == 0 ? Cpu.ZF : 0));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      if (size == 4) {
+        e.extend();
+      }
+      e.count(trailing, destination, size);
+      return true;
+    }
   }
 
   private static final class PopulationCount extends Form.Source {
@@ -266,6 +310,23 @@ final class BitInstructions {
       long v = source(c);
       Operands.set(c, destination, size, Long.bitCount(v));
       c.setArithmeticFlags(v == 0 ? Cpu.ZF : 0);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      if (size == 8) {
+        e.invokeJava(Long.class, "bitCount", ConstantDescs.CD_int, ConstantDescs.CD_long);
+      } else {
+        e.invokeJava(Integer.class, "bitCount", ConstantDescs.CD_int, ConstantDescs.CD_int);
+      }
+      e.b.dup().i2l();
+      e.arithmetic.bits(-1);
+      e.putCount(destination, size);
+      return true;
     }
   }
 

@@ -1,5 +1,8 @@
 package dev.partita.engine.software;
 
+import static java.lang.constant.ConstantDescs.CD_int;
+import static java.lang.constant.ConstantDescs.CD_long;
+
 import org.jspecify.annotations.Nullable;
 
 /// BMI1, BMI2 and ADX: ANDN, BEXTR, BLSI, BLSMSK, BLSR, BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX,
@@ -101,6 +104,95 @@ final class BitManipulation {
       long v = source(c);
       Operands.set(c, destination, size, compute(c, operation, v, c.r[second], size));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      boolean wide = size == 8;
+      switch (operation) {
+        case SARX, SHLX, SHRX -> {
+          e.source(this);
+          e.getInt(second);
+          emitShift(e, operation, wide);
+          e.put(destination, size);
+        }
+        case ANDN, BLSI, BLSMSK, BLSR -> {
+          e.source(this);
+          if (!wide) {
+            e.extend();
+          }
+          emitFlagged(e, operation, size, destination, second);
+        }
+        default -> {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  private static void emitShift(RegionEmitter e, int operation, boolean wide) {
+    switch (operation) {
+      case SARX -> {
+        if (wide) {
+          e.b.lshr();
+        } else {
+          e.b.ishr();
+        }
+      }
+      case SHLX -> {
+        if (wide) {
+          e.b.lshl();
+        } else {
+          e.b.ishl();
+        }
+      }
+      default -> {
+        if (wide) {
+          e.b.lushr();
+        } else {
+          e.b.iushr();
+        }
+      }
+    }
+  }
+
+  /// ANDN, BLSI, BLSMSK, BLSR: pops the operand, zero-extended to a long.
+  private static void emitFlagged(
+      RegionEmitter e, int operation, int size, int destination, int second) {
+    var b = e.b;
+    int operand = e.flagLocal();
+    b.lstore(operand);
+    int carry = -1;
+    if (operation == ANDN) {
+      e.get(second, size);
+      if (size == 4) {
+        b.i2l();
+      }
+      b.loadConstant(-1L).lxor().lload(operand).land();
+    } else {
+      carry = e.flagLocal(operand);
+      b.lload(operand);
+      if (operation != BLSI) {
+        // Not 0 if the operand is.
+        b.lconst_1().lsub().lload(operand).loadConstant(-1L).lxor().land().bipush(63).lushr();
+      }
+      b.lstore(carry);
+      b.lload(operand);
+      switch (operation) {
+        case BLSI -> b.lneg().lload(operand).land();
+        case BLSMSK -> b.lconst_1().lsub().lload(operand).lxor();
+        default -> b.lconst_1().lsub().lload(operand).land();
+      }
+    }
+    if (size == 4) {
+      b.l2i().i2l();
+    }
+    b.dup2();
+    e.arithmetic.bits(carry);
+    if (size == 4) {
+      b.l2i();
+    }
+    e.put(destination, size);
   }
 
   /// Computes one of the operations above and sets its flags.
@@ -177,6 +269,13 @@ final class BitManipulation {
         c.r[high] = product >>> 32;
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.multiplyExtended(size, high, low);
+      return true;
+    }
   }
 
   private static final class Rorx extends Form.Source {
@@ -196,6 +295,19 @@ final class BitManipulation {
           size == 8
               ? Long.rotateRight(v, count)
               : Integer.rotateRight((int) v, count) & 0xFFFF_FFFFL;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      e.b.loadConstant(count);
+      if (size == 8) {
+        e.invokeJava(Long.class, "rotateRight", CD_long, CD_long, CD_int);
+      } else {
+        e.invokeJava(Integer.class, "rotateRight", CD_int, CD_int, CD_int);
+      }
+      e.put(destination, size);
+      return true;
     }
   }
 
@@ -221,6 +333,24 @@ final class BitManipulation {
       Operands.set(c, destination, size, r);
       long cf = overflow ? f >>> 63 : out;
       c.flagCarry = (f & ~(3L << 62)) | Shift.carryOverflow(cf, overflow ? out : of);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.source(this);
+      if (size == 4) {
+        e.extend();
+      }
+      e.get(destination, size);
+      if (size == 4) {
+        e.extend();
+      }
+      e.arithmetic.addExtended(overflow, size);
+      if (size == 4) {
+        e.b.l2i();
+      }
+      e.put(destination, size);
+      return true;
     }
   }
 }

@@ -485,6 +485,29 @@ final class DataInstructions {
         Operands.set(c, register, size, Long.reverseBytes(value) >>> shift);
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      if (store) {
+        e.get(register, size);
+      } else {
+        e.load(memory, size);
+      }
+      if (size == 8) {
+        e.invokeJava(Long.class, "reverseBytes", ConstantDescs.CD_long, ConstantDescs.CD_long);
+      } else {
+        e.invokeJava(Integer.class, "reverseBytes", ConstantDescs.CD_int, ConstantDescs.CD_int);
+      }
+      if (store) {
+        e.store(memory, size);
+      } else {
+        e.put(register, size);
+      }
+      return true;
+    }
   }
 
   private static final class Translate extends Operation {

@@ -1,5 +1,7 @@
 package dev.partita.engine.software;
 
+import org.jspecify.annotations.Nullable;
+
 /// Division of RDX:RAX by 64 bits.
 final class Division {
   private Division() {}
@@ -77,5 +79,69 @@ final class Division {
       }
     }
     return estimate;
+  }
+
+  // ---- For the code of regions: what is thrown is left in Cpu.regionThrown; with null for the
+  // processor nothing happens.
+
+  /// Whether DIV of 32 bits is a division of positive ints.
+  static boolean simple32(int high, int low, int divisor) {
+    return (high | (low | divisor) >> 31) == 0 && divisor != 0;
+  }
+
+  static boolean simple64(long high, long low, long divisor) {
+    return (high | (low | divisor) >> 63) == 0 && divisor != 0;
+  }
+
+  /// Whether IDIV is a division of the lower half that cannot overflow.
+  static boolean simpleSigned32(int high, int low, int divisor) {
+    return high == low >> 31 && (divisor + 1 & -2) != 0;
+  }
+
+  static boolean simpleSigned64(long high, long low, long divisor) {
+    return high == low >> 63 && (divisor + 1 & -2) != 0;
+  }
+
+  /// DIV and IDIV of 32 bits: the quotient. The remainder follows from it.
+  static int quotient32(@Nullable Cpu c, int high, int low, int divisor, boolean signed) {
+    if (c == null) {
+      return 0;
+    }
+    long dividend = (long) high << 32 | low & 0xFFFF_FFFFL;
+    long by = signed ? divisor : divisor & 0xFFFF_FFFFL;
+    if (by != 0) {
+      long quotient = signed ? dividend / by : Long.divideUnsigned(dividend, by);
+      if (signed ? (int) quotient == quotient : quotient >>> 32 == 0) {
+        return (int) quotient;
+      }
+    }
+    c.regionThrown = c.raise(GuestFault.DIVIDE_ERROR);
+    return 0;
+  }
+
+  /// DIV and IDIV of 64 bits: the quotient.
+  static long quotient64(@Nullable Cpu c, long high, long low, long divisor, boolean signed) {
+    if (c == null) {
+      return 0;
+    }
+    long[] r = c.r;
+    long rax = r[Cpu.RAX];
+    long rdx = r[Cpu.RDX];
+    try {
+      r[Cpu.RAX] = low;
+      r[Cpu.RDX] = high;
+      if (signed) {
+        signed128(c, divisor);
+      } else {
+        unsigned128(c, divisor);
+      }
+      return r[Cpu.RAX];
+    } catch (GuestFault e) {
+      c.regionThrown = e;
+      return 0;
+    } finally {
+      r[Cpu.RAX] = rax;
+      r[Cpu.RDX] = rdx;
+    }
   }
 }

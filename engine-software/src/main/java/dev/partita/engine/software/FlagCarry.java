@@ -7,6 +7,11 @@ final class FlagCarry {
 
   private FlagCarry() {}
 
+  /// The carry out of each bit of `r = a + b` (and carry in).
+  static long carries(long a, long b, long r) {
+    return (a & b) | ((a | b) & ~r);
+  }
+
   /// Of `r = a + b` (and carry in), 64 bits.
   static long add64(long a, long b, long r) {
     return ((a & b) | ((a | b) & ~r)) & KEPT;
@@ -103,6 +108,16 @@ final class FlagCarry {
   static long withCarry(long before, long cf) {
     // OF is the xor of the two top bits: flip both.
     return ((before >>> 63 ^ cf) & 1) != 0 ? before ^ 3L << 62 : before;
+  }
+
+  /// With OF, AF and PF clear.
+  ///
+  /// @param result what {@link Cpu#flagResult} is
+  /// @param cf not 0: CF is set
+  static long bits(long result, long cf) {
+    // CF without OF sets both top bits; PF is cleared by making the parity odd.
+    long even = ~Long.bitCount(result & 0xFF) & 1;
+    return (cf != 0 ? 3L << 62 : 0) | even << 8;
   }
 
   /// What a shift by a variable count leaves.

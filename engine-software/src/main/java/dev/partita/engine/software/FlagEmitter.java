@@ -48,6 +48,8 @@ final class FlagEmitter {
         b.lload(f.r());
         e.invoke(OperandEmitter.SUPPORT, "productFlag", CD_long, CD_long);
       }
+      case BITS -> b.lload(f.r());
+      case ORDER -> b.iload(f.r()).iconst_1().iand().i2l().bipush(8).lshl();
       case SHL_BY, SHR_BY, SAR_BY -> {
         b.iload(f.b());
         pushSigned(f.r(), f.size());
@@ -135,12 +137,42 @@ final class FlagEmitter {
         b.lload(f.a()).lload(f.b()).lload(f.r());
         e.invoke(OperandEmitter.SUPPORT, "productOverflow", CD_long, CD_long, CD_long, CD_long);
       }
+      case BITS -> {
+        b.lload(f.r());
+        pushBitsCarry(f);
+        e.invoke(OperandEmitter.CARRY, "bits", CD_long, CD_long, CD_long);
+      }
+      case ORDER -> {
+        b.iload(f.r());
+        e.invoke(OperandEmitter.of(VectorSupport.class), "orderCarry", CD_long, CD_int);
+      }
       case SHL_BY, SHR_BY, SAR_BY -> {
         b.iload(f.b());
         pushShiftedCarry(f);
         pushCarry(before(f));
         e.invoke(OperandEmitter.CARRY, "choose", CD_long, CD_int, CD_long, CD_long);
       }
+    }
+  }
+
+  /// Pushes a long that is not 0 if CF is set.
+  private void pushBitsCarry(RegionFlags f) {
+    if (f.a() < 0) {
+      b.lconst_0();
+    } else {
+      b.lload(f.a());
+    }
+  }
+
+  /// Pushes OF as a long in bit 0.
+  void pushOverflowBit(RegionFlags f) {
+    if (f.kind() == Kind.LOGIC) {
+      b.lconst_0();
+    } else if (f.kind() == Kind.ROTATE && f.b() >= 0) {
+      b.lload(f.b());
+    } else {
+      pushCarry(f);
+      b.dup2().iconst_1().lshl().lxor().bipush(63).lushr();
     }
   }
 
@@ -192,6 +224,7 @@ final class FlagEmitter {
       case INC, DEC -> pushCarryBit(before(f));
       case CARRY -> b.lload(f.a()).lconst_1().land();
       case ROTATE -> b.lload(f.a()).lconst_1().land();
+      case ORDER -> b.iload(f.r()).iconst_1().iushr().iconst_1().iand().i2l();
       default -> {
         pushCarry(f);
         b.bipush(63).lushr();
@@ -210,6 +243,7 @@ final class FlagEmitter {
           case 2 -> zero(f, negated, label);
           case 3 -> belowOrEqual(f, negated, label);
           case 4 -> sign(f, negated, label);
+          case 5 -> parity(f, negated, label);
           case 6 -> less(f, negated, label);
           case 7 -> lessOrEqual(f, negated, label);
           default -> false;
@@ -239,6 +273,14 @@ final class FlagEmitter {
       }
       case ROTATE, CARRY -> {
         return zero(before(f), negated, label);
+      }
+      case BITS -> {
+        b.lload(f.r()).lconst_0().lcmp();
+        ifZero(negated, label);
+      }
+      case ORDER -> {
+        b.iload(f.r()).iconst_1().iand();
+        ifZero(negated, label);
       }
       case MULTIPLY, PRODUCT, STORED, SHL_BY, SHR_BY, SAR_BY -> {
         pushResult(f);
@@ -289,10 +331,10 @@ final class FlagEmitter {
 
   private boolean sign(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
-      case ROTATE, CARRY, STORED, SHL_BY, SHR_BY, SAR_BY -> {
+      case ROTATE, CARRY, STORED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
         return false;
       }
-      case MULTIPLY, PRODUCT -> {
+      case MULTIPLY, PRODUCT, BITS -> {
         pushResult(f);
         b.lconst_0().lcmp();
       }
@@ -341,6 +383,11 @@ final class FlagEmitter {
       case INC, DEC -> {
         return below(before(f), negated, label);
       }
+      case BITS -> {
+        pushBitsCarry(f);
+        b.lconst_0().lcmp();
+        ifZero(!negated, label);
+      }
       case LOGIC -> {
         if (negated) {
           b.goto_(label);
@@ -380,10 +427,39 @@ final class FlagEmitter {
       case LOGIC -> {
         return zero(f, negated, label);
       }
+      case ORDER -> {
+        b.iload(f.r()).iconst_1();
+        if (negated) {
+          b.if_icmpeq(label);
+        } else {
+          b.if_icmpne(label);
+        }
+        return true;
+      }
       default -> {
-        return false;
+        var not = b.newLabel();
+        pushCarry(f);
+        b.lconst_0().lcmp().iflt(negated ? not : label);
+        pushResult(f);
+        b.lconst_0().lcmp();
+        ifZero(negated, label);
+        b.labelBinding(not);
+        return true;
       }
     }
+  }
+
+  private boolean parity(RegionFlags f, boolean negated, Label label) {
+    if (f.kind() != Kind.ORDER) {
+      return false;
+    }
+    b.iload(f.r()).iconst_2();
+    if (negated) {
+      b.if_icmpne(label);
+    } else {
+      b.if_icmpeq(label);
+    }
+    return true;
   }
 
   private void pushSignedPair(RegionFlags f) {
@@ -419,7 +495,10 @@ final class FlagEmitter {
         ifNegative(negated, label);
       }
       default -> {
-        return false;
+        pushResult(f);
+        pushCarry(f);
+        e.invoke(OperandEmitter.SUPPORT, "less", CD_boolean, CD_long, CD_long);
+        ifZero(!negated, label);
       }
     }
     return true;

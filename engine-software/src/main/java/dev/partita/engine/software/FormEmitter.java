@@ -1,5 +1,7 @@
 package dev.partita.engine.software;
 
+import static java.lang.constant.ConstantDescs.CD_boolean;
+import static java.lang.constant.ConstantDescs.CD_int;
 import static java.lang.constant.ConstantDescs.CD_long;
 
 import java.lang.classfile.CodeBuilder;
@@ -224,6 +226,150 @@ abstract class FormEmitter extends OperandEmitter {
     b.dup().i2l();
     b.dup2().lload(VALUE).lxor();
     arithmetic.multiplied();
+  }
+
+  /// DIV and IDIV of 32 or 64 bits: pops the divisor.
+  void divide(int size, boolean signed) {
+    boolean wide = size == 8;
+    var type = wide ? CD_long : CD_int;
+    var owner = of(Division.class);
+    var slow = b.newLabel();
+    var done = b.newLabel();
+    int divisor = TEMPORARY;
+    int low = TEMPORARY + 2;
+    int high = TEMPORARY + 4;
+    int quotient = TEMPORARY + 6;
+    storeLocal(divisor, size);
+    get(Cpu.RAX, size);
+    storeLocal(low, size);
+    get(Cpu.RDX, size);
+    storeLocal(high, size);
+    push(high, size);
+    push(low, size);
+    push(divisor, size);
+    invoke(owner, (signed ? "simpleSigned" : "simple") + 8 * size, CD_boolean, type, type, type);
+    b.ifeq(slow);
+    push(low, size);
+    push(divisor, size);
+    if (wide) {
+      b.ldiv();
+    } else {
+      b.idiv();
+    }
+    storeLocal(quotient, size);
+    b.labelBinding(done);
+    stub(
+        slow,
+        () -> {
+          b.aload(C);
+          push(high, size);
+          push(low, size);
+          push(divisor, size);
+          b.loadConstant(signed ? 1 : 0);
+          invoke(owner, "quotient" + 8 * size, type, CPU, type, type, type, CD_boolean);
+          storeLocal(quotient, size);
+          checkThrown(exit);
+          b.goto_(done);
+        });
+    push(low, size);
+    push(quotient, size);
+    push(divisor, size);
+    if (wide) {
+      b.lmul().lsub();
+    } else {
+      b.imul().isub();
+    }
+    put(Cpu.RDX, size);
+    push(quotient, size);
+    put(Cpu.RAX, size);
+  }
+
+  /// Replaces a long by the number of its zero bits at one end; 64 if there are but zeros.
+  private void zeros(boolean trailing) {
+    invoke(of(BitInstructions.class), trailing ? "trailingZeros" : "leadingZeros", CD_int, CD_long);
+  }
+
+  /// Pops an int that is not negative into a register.
+  void putCount(int destination, int size) {
+    if (size == 8) {
+      b.i2l();
+    }
+    put(destination, size);
+  }
+
+  /// BSF and BSR: pops the operand, zero-extended to a long.
+  void scan(boolean forward, int destination) {
+    int operand = TEMPORARY;
+    int bit = TEMPORARY + 2;
+    var zero = b.newLabel();
+    var end = b.newLabel();
+    b.lstore(operand);
+    // All of it: it stays as it is if the operand is 0.
+    getLong(destination);
+    b.lstore(VALUE);
+    b.lload(operand).lconst_0().lcmp().ifeq(zero);
+    if (!forward) {
+      b.bipush(63);
+    }
+    b.lload(operand);
+    zeros(forward);
+    if (!forward) {
+      b.isub();
+    }
+    b.istore(bit);
+    b.iload(bit).i2l().lstore(VALUE);
+    // Not zero whatever the bit; PF of its low byte.
+    b.iload(bit).sipush(0x100).ior().istore(bit);
+    b.goto_(end);
+    b.labelBinding(zero);
+    b.iconst_0().istore(bit);
+    b.labelBinding(end);
+    b.iload(bit);
+    arithmetic.logicResult(4);
+    b.lload(VALUE);
+    putLong(destination);
+  }
+
+  /// TZCNT and LZCNT: pops the operand, zero-extended to a long.
+  void count(boolean trailing, int destination, int size) {
+    int operand = flagLocal();
+    b.lstore(operand);
+    b.lload(operand);
+    if (trailing && size == 4) {
+      b.loadConstant(1L << 32).lor();
+    }
+    zeros(trailing);
+    if (!trailing && size == 4) {
+      b.bipush(32).isub();
+    }
+    b.dup().i2l();
+    // CF: whether the operand is 0.
+    b.lload(operand).lconst_1().lsub().lload(operand).loadConstant(-1L).lxor().land();
+    b.bipush(63).lushr().lstore(operand);
+    arithmetic.bits(operand);
+    putCount(destination, size);
+  }
+
+  /// MULX: pops the operand.
+  void multiplyExtended(int size, int high, int low) {
+    if (size == 8) {
+      b.lstore(VALUE2);
+      getLong(Cpu.RDX);
+      b.lstore(VALUE);
+      b.lload(VALUE).lload(VALUE2).lmul();
+      putLong(low);
+      b.lload(VALUE).lload(VALUE2);
+      invokeJava(Math.class, "unsignedMultiplyHigh", CD_long, CD_long, CD_long);
+      putLong(high);
+    } else {
+      extend();
+      getInt(Cpu.RDX);
+      extend();
+      b.lmul().dup2().l2i();
+      putInt(low);
+      b.bipush(32).lushr().l2i();
+      putInt(high);
+    }
   }
 
   /// BTS, BTR, BTC of a value on the stack.

@@ -67,6 +67,16 @@ final class Lifted extends YmmOperation {
     }
 
     @Override
+    boolean hasCode() {
+      return operation.hasLane();
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      operation.emitLane(v, to, first, from);
+    }
+
+    @Override
     int readsOnly() {
       return -1;
     }

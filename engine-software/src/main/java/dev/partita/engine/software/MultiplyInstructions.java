@@ -289,6 +289,16 @@ final class MultiplyInstructions {
       }
       finish(c, size, quotient, Long.remainderUnsigned(dividend, divisor));
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      e.divide(size, false);
+      return true;
+    }
   }
 
   private static final class Idiv extends Form.Source {
@@ -317,6 +327,16 @@ final class MultiplyInstructions {
         throw c.raise(GuestFault.DIVIDE_ERROR);
       }
       finish(c, size, quotient, dividend - quotient * divisor);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      if (size < 4) {
+        return false;
+      }
+      e.source(this);
+      e.divide(size, true);
+      return true;
     }
   }
 

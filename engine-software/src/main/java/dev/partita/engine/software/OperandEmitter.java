@@ -121,6 +121,26 @@ abstract class OperandEmitter {
   /// The site of the instruction under way: what a stub that may leave stores in {@link #SITE}.
   abstract int siteHere();
 
+  /// A stub that may leave by {@link #exit}: registers and flags are in their locals.
+  final void stub(Label label, Runnable code) {
+    int here = siteHere();
+    var state = state();
+    stubs.add(
+        () -> {
+          b.labelBinding(label);
+          settle(state);
+          b.loadConstant(here).istore(SITE);
+          code.run();
+        });
+  }
+
+  /// A stub that calls the operation under way, all of it: one that is {@link
+  /// Operation#readsOnly}.
+  ///
+  /// @param then code behind the call
+  /// @param done where the stub ends
+  abstract void callAside(Label label, Runnable then, Label done);
+
   /// After a call that notes what was thrown instead of throwing it.
   final void checkThrown(Label leave) {
     b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).ifnonnull(leave);

@@ -45,9 +45,7 @@ final class RegionCompiler {
   static Generated generate(RegionShape shape, boolean optimized) {
     var generated = generate(shape, optimized, null);
     // Calls save and load all registers of the region: known only when all of it was emitted.
-    return generated.emitter.called.isEmpty()
-        ? generated
-        : generate(shape, optimized, generated.emitter);
+    return generated.emitter.savesAll ? generate(shape, optimized, generated.emitter) : generated;
   }
 
   private static Generated generate(

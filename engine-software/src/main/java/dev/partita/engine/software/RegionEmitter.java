@@ -47,6 +47,9 @@ final class RegionEmitter extends FormEmitter {
   private int site;
   private boolean reachable;
 
+  /// Whether it calls operations with all registers that the region uses.
+  boolean savesAll;
+
   /// Operations emitted inline, for statistics.
   int inline;
 
@@ -126,6 +129,7 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "owner", OWNER).astore(PROCESSOR);
     if (vector.used) {
       b.aload(C).getfield(CPU, "xmm", LONGS).astore(XMM);
+      b.aload(C).getfield(CPU, "mxcsr", CD_int).pop();
     }
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
@@ -148,7 +152,7 @@ final class RegionEmitter extends FormEmitter {
       for (var parameter : call.type().parameterList()) {
         if (parameter.equals(CD_long)) {
           b.getstatic(SUPPORT, "SCRATCH", CD_long);
-        } else if (parameter.equals(CD_int)) {
+        } else if (parameter.isPrimitive()) {
           b.iconst_1();
         } else {
           b.aconst_null();
@@ -230,6 +234,7 @@ final class RegionEmitter extends FormEmitter {
       emitIsolatedCall(number, reads);
       return;
     }
+    savesAll = true;
     int here = siteHere();
     settle();
     writeBack(knownWritten);
@@ -271,6 +276,37 @@ final class RegionEmitter extends FormEmitter {
           b.labelBinding(thrown);
           settle(state);
           b.loadConstant(here).istore(SITE).goto_(exit);
+        });
+  }
+
+  @Override
+  void callAside(Label label, Runnable then, Label done) {
+    var operation = operation();
+    int number = called.size();
+    called.add(operation);
+    int reads = operation.readsOnly();
+    if (reads < 0) {
+      throw new IllegalStateException("an operation that changes more than vector registers");
+    }
+    long offset = node.offset;
+    stub(
+        label,
+        () -> {
+          for (int i = 0; i < 16; i++) {
+            if ((reads & 1 << i) != 0) {
+              memory.storeElement(R, i, LONG + 2 * i);
+            }
+          }
+          if ((reads & 1 << Cpu.RIP_BASE) != 0) {
+            b.lload(BASE);
+            addConstant(offset);
+            b.lstore(VALUE);
+            memory.storeElement(R, Cpu.RIP_BASE, VALUE);
+          }
+          execute(number);
+          checkThrown(exit);
+          then.run();
+          b.goto_(done);
         });
   }
 

@@ -44,6 +44,12 @@ record RegionFlags(
     /// A multiplication: `r` is the low half as a long, sign-extended; `a` a long that is not 0 on
     /// overflow.
     MULTIPLY,
+    /// Bit manipulation: the long `r` gives ZF and SF; CF is set if the long in `a` is not 0 (with
+    /// -1 for the local it is clear); OF, AF and PF are clear.
+    BITS,
+    /// A comparison of floating-point numbers: the int in `r` is -1, 0, 1 or {@link
+    /// SoftFloat#UNORDERED}.
+    ORDER,
     /// A signed multiplication of 64 bits with a result of 64: `a` and `b` are the factors.
     PRODUCT
   }

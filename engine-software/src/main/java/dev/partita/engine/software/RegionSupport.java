@@ -151,7 +151,7 @@ final class RegionSupport {
     return even == ((condition & 1) == 0);
   }
 
-  private static boolean less(long flagResult, long flagCarry) {
+  static boolean less(long flagResult, long flagCarry) {
     return (flagResult ^ flagCarry << 63 ^ flagCarry ^ flagCarry << 1) < 0;
   }
 

@@ -115,6 +115,20 @@ final class ShiftInstructions {
           ? Shift.doubleLeft(c, old, from, count, size)
           : Shift.doubleRight(c, old, from, count, size);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      return !locked
+          && size >= 4
+          && fixed != BY_CL
+          && fixed != 0
+          && e.update(
+              this,
+              () -> {
+                e.get(source, size);
+                e.arithmetic.doubleShift(left, size, fixed);
+              });
+    }
   }
 
   // ---- Registers by a constant that is not 0

@@ -40,7 +40,7 @@ final class SimdConversions {
 
   // ---- Elements
 
-  private static long truncated(Cpu c, long a, boolean doubles, int width) {
+  static long truncated(Cpu c, long a, boolean doubles, int width) {
     if (doubles && (c.mxcsr & SoftFloat.PRECISION) != 0 && SimdFloat.usual(a)) {
       double x = Double.longBitsToDouble(a);
       if (Math.abs(x) < 0x7FFF_FFFF && (c.mxcsr & SimdFloat.MASKS) == SimdFloat.MASKS) {
@@ -145,6 +145,19 @@ final class SimdConversions {
       SimdFloat.end(c, before);
       c.xmm[to] = r;
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.widen(to, from);
+      if (first != to) {
+        v.copy(to + 1, first + 1, 1);
+      }
+    }
   }
 
   /// CVTSD2SS.
@@ -159,6 +172,19 @@ final class SimdConversions {
       long r = SoftFloat.narrow(c, low);
       SimdFloat.end(c, before);
       c.xmm[to] = c.xmm[to] & 0xFFFF_FFFF_0000_0000L | r;
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.narrow(to, first, from);
+      if (first != to) {
+        v.copy(to + 1, first + 1, 1);
+      }
     }
   }
 
@@ -197,6 +223,27 @@ final class SimdConversions {
       SimdFloat.end(c, before);
       c.xmm[to] = doubles ? r : c.xmm[to] & 0xFFFF_FFFF_0000_0000L | r;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      e.vector.requireSse();
+      int size = wide ? 8 : 4;
+      if (memory != null) {
+        e.load(memory, size);
+      } else {
+        e.get(from, size);
+      }
+      if (!wide) {
+        e.b.i2l();
+      }
+      e.vector.floats.fromInteger(doubles, to, to);
+      return true;
+    }
+
+    @Override
+    int readsOnly() {
+      return memory == null ? 1 << from : MemoryOperand.registers(memory);
+    }
   }
 
   /// CVTSS2SI, CVTSD2SI, CVTTSS2SI, CVTTSD2SI.
@@ -229,6 +276,17 @@ final class SimdConversions {
     @Override
     int readsOnly() {
       return -1;
+    }
+
+    @Override
+    boolean hasLane() {
+      return truncate;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.truncate(doubles, from, wide ? 64 : 32);
+      v.toGeneral(this.to >> 2, wide);
     }
   }
 

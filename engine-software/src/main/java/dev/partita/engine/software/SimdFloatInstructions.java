@@ -70,6 +70,22 @@ final class SimdFloatInstructions {
       SimdFloat.end(c, before);
       c.xmm[to] = r;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      if (memory != null) {
+        v.loadOperand(memory, 8, false);
+      }
+      v.floats.doubles(0x58, to, to, memory == null ? from : YmmOperation.OPERAND, 1);
+      return true;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   static final class SubtractDouble extends Operation {
@@ -91,6 +107,22 @@ final class SimdFloatInstructions {
       long r = SimdFloat.subtract64(c, c.xmm[to], b);
       SimdFloat.end(c, before);
       c.xmm[to] = r;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      if (memory != null) {
+        v.loadOperand(memory, 8, false);
+      }
+      v.floats.doubles(0x5C, to, to, memory == null ? from : YmmOperation.OPERAND, 1);
+      return true;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
     }
   }
 
@@ -114,6 +146,22 @@ final class SimdFloatInstructions {
       SimdFloat.end(c, before);
       c.xmm[to] = r;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      if (memory != null) {
+        v.loadOperand(memory, 8, false);
+      }
+      v.floats.doubles(0x59, to, to, memory == null ? from : YmmOperation.OPERAND, 1);
+      return true;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   static final class DivideDouble extends Operation {
@@ -136,6 +184,22 @@ final class SimdFloatInstructions {
       SimdFloat.end(c, before);
       c.xmm[to] = r;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      if (memory != null) {
+        v.loadOperand(memory, 8, false);
+      }
+      v.floats.doubles(0x5E, to, to, memory == null ? from : YmmOperation.OPERAND, 1);
+      return true;
+    }
+
+    @Override
+    int readsOnly() {
+      return MemoryOperand.registers(memory);
+    }
   }
 
   // ---- Arithmetic of every form
@@ -155,6 +219,19 @@ final class SimdFloatInstructions {
       SimdFloat.end(c, before);
       c.xmm[to] = r;
     }
+
+    @Override
+    boolean hasLane() {
+      return FloatEmitter.hasCode(op);
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.doubles(op, to, first, from, 1);
+      if (first != to) {
+        v.copy(to + 1, first + 1, 1);
+      }
+    }
   }
 
   static final class ScalarSingle extends XmmOperation {
@@ -171,6 +248,19 @@ final class SimdFloatInstructions {
       int r = SimdFloat.binary32(c, op, (int) c.xmm[to], (int) low);
       SimdFloat.end(c, before);
       c.xmm[to] = c.xmm[to] & 0xFFFF_FFFF_0000_0000L | SimdFloat.unsigned(r);
+    }
+
+    @Override
+    boolean hasLane() {
+      return FloatEmitter.hasCode(op);
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.single(op, to, first, from);
+      if (first != to) {
+        v.copy(to + 1, first + 1, 1);
+      }
     }
   }
 
@@ -191,6 +281,16 @@ final class SimdFloatInstructions {
       c.xmm[to] = r0;
       c.xmm[to + 1] = r1;
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.doubles(op, to, first, from, 2);
+    }
   }
 
   static final class PackedSingles extends XmmOperation {
@@ -209,6 +309,16 @@ final class SimdFloatInstructions {
       SimdFloat.end(c, before);
       c.xmm[to] = r0;
       c.xmm[to + 1] = r1;
+    }
+
+    @Override
+    boolean hasLane() {
+      return FloatEmitter.hasCode(op);
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.singles(op, to, first, from, 2);
     }
   }
 
@@ -373,6 +483,16 @@ final class SimdFloatInstructions {
     @Override
     int readsOnly() {
       return -1;
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.floats.compare(doubles, signalling, this.to, from);
     }
   }
 

@@ -94,13 +94,10 @@ final class VectorEmitter {
 
   /// A stub that calls what throws.
   private void leave(Label label, Runnable call) {
-    int here = e.siteHere();
-    var state = e.state();
-    e.stubs.add(
+    e.stub(
+        label,
         () -> {
-          b.labelBinding(label);
-          e.settle(state);
-          b.loadConstant(here).istore(OperandEmitter.SITE).aload(OperandEmitter.C);
+          b.aload(OperandEmitter.C);
           call.run();
           b.goto_(e.exit);
         });
@@ -120,8 +117,8 @@ final class VectorEmitter {
     return index < YmmOperation.OPERAND ? 1L << index : 0;
   }
 
-  /// Sees to it that an element is in its local.
-  private void fetch(int index) {
+  /// Sees to it that an element is in its local: before ways part, of which one reads it.
+  void fetch(int index) {
     if (index < YmmOperation.OPERAND && (cached & bit(index)) == 0) {
       used = true;
       e.memory.loadElement(OperandEmitter.XMM, index);
@@ -140,6 +137,11 @@ final class VectorEmitter {
       fetch(index);
       b.lload(local(index));
     }
+  }
+
+  /// Pushes an element that was in its local where the stub under way begins.
+  void getAside(int index) {
+    b.lload(local(index));
   }
 
   /// Pops an element.
@@ -197,6 +199,16 @@ final class VectorEmitter {
     put(to);
   }
 
+  /// Pops a long into a general register.
+  void toGeneral(int register, boolean wide) {
+    if (wide) {
+      e.putLong(register);
+    } else {
+      b.l2i();
+      e.putInt(register);
+    }
+  }
+
   // ---- Memory
 
   /// Loads a memory operand, for {@link #get}.
@@ -227,14 +239,10 @@ final class VectorEmitter {
     e.probe(OperandEmitter.READ_TLB, size, miss);
     e.memory.loadLongs(OperandEmitter.HOST, size / 8, local(at));
     b.labelBinding(done);
-    int here = e.siteHere();
-    var state = e.state();
-    e.stubs.add(
+    e.stub(
+        miss,
         () -> {
-          b.labelBinding(miss);
-          e.settle(state);
-          b.loadConstant(here).istore(OperandEmitter.SITE).aload(OperandEmitter.C);
-          b.lload(OperandEmitter.ADDRESS).loadConstant(size);
+          b.aload(OperandEmitter.C).lload(OperandEmitter.ADDRESS).loadConstant(size);
           e.invoke(SUPPORT, "load", CD_void, OperandEmitter.CPU, CD_long, CD_int);
           e.checkThrown(e.exit);
           reload(at, size / 8);
@@ -263,14 +271,13 @@ final class VectorEmitter {
     }
     e.memory.storeLongs(OperandEmitter.HOST, locals);
     b.labelBinding(done);
-    int here = e.siteHere();
-    var state = e.state();
-    e.stubs.add(
+    e.stub(
+        miss,
         () -> {
-          b.labelBinding(miss);
-          e.settle(state);
-          b.loadConstant(here).istore(OperandEmitter.SITE).aload(OperandEmitter.C);
-          b.lload(OperandEmitter.ADDRESS).loadConstant(size).loadConstant(from);
+          b.aload(OperandEmitter.C)
+              .lload(OperandEmitter.ADDRESS)
+              .loadConstant(size)
+              .loadConstant(from);
           e.invoke(SUPPORT, "store", CD_void, OperandEmitter.CPU, CD_long, CD_int, CD_int);
           e.checkThrown(e.exit);
           b.goto_(done);

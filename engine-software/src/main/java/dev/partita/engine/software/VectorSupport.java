@@ -101,4 +101,48 @@ final class VectorSupport {
   static long shift(int op, long a, long count) {
     return PackedInteger.shift(op, a, count);
   }
+
+  // ---- Floating point
+
+  /// {@link SimdFloat#compare64} or {@link SimdFloat#compare32} as an instruction.
+  static int compare(@Nullable Cpu c, long a, long b, boolean doubles, boolean signalling) {
+    if (c == null) {
+      return 0;
+    }
+    try {
+      int before = SimdFloat.begin(c);
+      int order =
+          doubles
+              ? SimdFloat.compare64(c, a, b, signalling)
+              : SimdFloat.compare32(c, (int) a, (int) b, signalling);
+      SimdFloat.end(c, before);
+      return order;
+    } catch (GuestFault e) {
+      c.regionThrown = e;
+      return 0;
+    }
+  }
+
+  /// The carries of a comparison: see {@link Cpu#flagCarry}.
+  ///
+  /// @param order as {@link SimdFloat#compare64} gives it
+  static long orderCarry(int order) {
+    return ((order & 2) != 0 ? 3L << 62 : 0) | (order == SoftFloat.UNORDERED ? 0 : 0x100);
+  }
+
+  /// A conversion to an integer with truncation, as an instruction.
+  static long truncate(@Nullable Cpu c, long a, boolean doubles, int width) {
+    if (c == null) {
+      return 0;
+    }
+    try {
+      int before = SimdFloat.begin(c);
+      long value = SimdConversions.truncated(c, doubles ? a : a & 0xFFFF_FFFFL, doubles, width);
+      SimdFloat.end(c, before);
+      return value;
+    } catch (GuestFault e) {
+      c.regionThrown = e;
+      return 0;
+    }
+  }
 }

@@ -82,7 +82,11 @@ class TranslatorDifferentialTest {
     int size = size();
     int wide = Math.max(size, 2);
     int odd = size == 1 ? 0 : 1;
-    switch (random.nextInt(22)) {
+    switch (random.nextInt(27)) {
+      case 26 -> bits(size == 8 ? 8 : 4);
+      case 22, 23 -> vector();
+      case 24 -> vex();
+      case 25 -> floating();
       case 0, 1, 2, 3 -> either(size, register(), random.nextInt(8) << 3 | odd);
       case 4, 5 -> either(size, register(), random.nextInt(8) << 3 | 2 | odd);
       case 6, 7 -> {
@@ -130,6 +134,138 @@ class TranslatorDifferentialTest {
             bytes(0xE8, 0, 0, 0, 0, 0x40 | to >> 3, 0x58 | to & 7);
           }
         }
+      }
+    }
+  }
+
+  /// Bit scans and counts, double shifts, BMI and ADX.
+  private void bits(int size) {
+    switch (random.nextInt(7)) {
+      case 0 -> registers(size, register(), register(), 0x0F, 0xBC + random.nextInt(2));
+      case 1 -> {
+        out.write(0xF3);
+        int[] operations = {0xB8, 0xBC, 0xBD};
+        registers(size, register(), register(), 0x0F, operations[random.nextInt(3)]);
+      }
+      case 2 -> {
+        either(size, register(), 0x0F, random.nextBoolean() ? 0xA4 : 0xAC);
+        out.write(random.nextInt(64));
+      }
+      case 3, 4 -> {
+        out.write(random.nextBoolean() ? 0x66 : 0xF3);
+        registers(size, register(), register(), 0x0F, 0x38, 0xF6);
+      }
+      case 5 -> memory(size, register(), 0x0F, 0x38, 0xF0 + random.nextInt(2));
+      default -> {
+        // VEX, map 0F38: ANDN, BLSR and its kin, MULX, SARX, SHLX, SHRX
+        int[][] forms = {{0xF2, 0}, {0xF3, 0}, {0xF6, 3}, {0xF7, 1}, {0xF7, 2}, {0xF7, 3}};
+        var form = forms[random.nextInt(forms.length)];
+        int second = register();
+        int reg = form[0] == 0xF3 ? 1 + random.nextInt(3) : register() & 7;
+        bytes(0xC4, 0xE2, (size == 8 ? 0x80 : 0) | (~second & 15) << 3 | form[1], form[0]);
+        int rm = register() & 7;
+        out.write(0xC0 | (reg == 4 ? 5 : reg) << 3 | (rm == 4 ? 5 : rm));
+      }
+    }
+  }
+
+  /// An SSE instruction.
+  private void vector() {
+    int reg = random.nextInt(16);
+    switch (random.nextInt(8)) {
+      case 0, 1 -> {
+        int[] operations = {
+          0xFE, 0xD4, 0xEF, 0xDB, 0xDF, 0xEB, 0x74, 0x76, 0xF8, 0xDC, 0xF6, 0x60, 0x61, 0x62, 0x6C,
+          0x6A, 0xD2, 0xF3, 0xE1, 0xDA, 0x66, 0x67, 0xF5, 0x14
+        };
+        out.write(0x66);
+        registers(4, reg, register(), 0x0F, operations[random.nextInt(operations.length)]);
+      }
+      case 2 -> {
+        out.write(0xF3);
+        memory(4, reg, 0x0F, random.nextBoolean() ? 0x6F : 0x7F);
+      }
+      case 3 -> {
+        out.write(0x66);
+        registers(
+            8 >> random.nextInt(2), reg, register(), 0x0F, random.nextBoolean() ? 0x6E : 0x7E);
+      }
+      case 4 -> {
+        int[] extensions = {2, 4, 6};
+        out.write(0x66);
+        registers(4, extensions[random.nextInt(3)], register(), 0x0F, 0x71 + random.nextInt(2));
+        out.write(random.nextInt(40));
+      }
+      case 5 -> {
+        out.write(new int[] {0x66, 0xF3, 0xF2}[random.nextInt(3)]);
+        registers(4, reg, register(), 0x0F, 0x70);
+        out.write(random.nextInt(256));
+      }
+      case 6 -> {
+        out.write(0x66);
+        registers(4, random.nextBoolean() ? 3 : 7, register(), 0x0F, 0x73);
+        out.write(random.nextInt(18));
+      }
+      default -> {
+        out.write(0x66);
+        registers(4, register(), reg, 0x0F, 0xD7);
+      }
+    }
+  }
+
+  /// A VEX-coded one, of two bytes before the opcode.
+  private void vex() {
+    if (!NativeProcessor.has("avx2")) {
+      vector();
+      return;
+    }
+    int reg = random.nextInt(16);
+    int wide = random.nextInt(2) << 2;
+    int other = random.nextInt(16);
+    switch (random.nextInt(4)) {
+      case 0 -> {
+        // vmovdqu to and from memory
+        bytes(
+            0xC4, (reg < 8 ? 0x80 : 0) | 0x41, 0x78 | wide | 2, random.nextBoolean() ? 0x6F : 0x7F);
+        bytes(0x40 | (reg & 7) << 3 | BASE & 7, random.nextInt(15) * 8);
+      }
+      case 1 -> bytes(0xC5, 0xF8 | (random.nextInt(4) == 0 ? 4 : 0), 0x77);
+      default -> {
+        int[] operations = {0xFE, 0xD4, 0xEF, 0xDB, 0x74, 0xF8, 0xDC, 0x61, 0x6C, 0x58, 0x59};
+        int op = operations[random.nextInt(operations.length)];
+        bytes(0xC5, (reg < 8 ? 0x80 : 0) | (~other & 15) << 3 | wide | 1, op);
+        out.write(0xC0 | (reg & 7) << 3 | random.nextInt(8));
+      }
+    }
+  }
+
+  /// Scalar and packed floating-point arithmetic, conversions and comparisons.
+  private void floating() {
+    int reg = random.nextInt(16);
+    int[] prefixes = {0xF2, 0xF3, 0x66};
+    switch (random.nextInt(6)) {
+      case 0 -> {
+        out.write(prefixes[random.nextInt(2)]);
+        registers(8 >> random.nextInt(2), reg, register(), 0x0F, 0x2A);
+      }
+      case 1 -> {
+        out.write(prefixes[random.nextInt(2)]);
+        registers(8 >> random.nextInt(2), register(), reg, 0x0F, 0x2C + random.nextInt(2));
+      }
+      case 2 -> {
+        if (random.nextBoolean()) {
+          out.write(0x66);
+        }
+        registers(4, reg, register(), 0x0F, 0x2E + random.nextInt(2));
+      }
+      default -> {
+        int[] operations = {0x51, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x5A};
+        int prefix = random.nextInt(4);
+        if (prefix < 3) {
+          out.write(prefixes[prefix]);
+        }
+        int op = operations[random.nextInt(operations.length)];
+        registers(4, reg, random.nextInt(16), 0x0F, op);
       }
     }
   }
