@@ -238,6 +238,33 @@ final class EngineProcessor {
     return node;
   }
 
+  /// Runs code that does not fault, each instruction decoded anew whenever it is run.
+  MachineState interpretOnce(byte[] code, MachineState state) {
+    return afterwards(interpretToFault(code, state));
+  }
+
+  /// Runs code that does not fault in the processor's own loop, and so on the tier under test. What
+  /// follows the code is a jump to itself.
+  MachineState runInLoop(byte[] code, MachineState state) {
+    prepare(code, state);
+    memory.write(PHYSICAL + code.length, new byte[] {(byte) 0xEB, (byte) 0xFE});
+    long end = MachineState.CODE + code.length;
+    var processor = processor();
+    for (int n = 0; cpu.rip != end; n++) {
+      if (n == LIMIT) {
+        throw new AssertionError("the code does not end");
+      }
+      processor.setBudget(1_000);
+      processor.run(
+          (p, intercept) -> {
+            if (intercept instanceof dev.partita.hypervisor.Intercept.Shutdown s) {
+              throw new AssertionError(s.detail());
+            }
+          });
+    }
+    return state();
+  }
+
   /// Puts code and state in place; RIP is at the code's start.
   void prepare(byte[] code, MachineState state) {
     memory.write(PHYSICAL, code);
