@@ -123,6 +123,9 @@ final class ChangingCode {
   }
 
   private byte[] program() {
+    // mov eax, imm32: so there is always something that may change.
+    out.write(0xB8);
+    immediate(4);
     int parts = 2 + random.nextInt(6);
     for (int i = 0; i < parts; i++) {
       if (random.nextBoolean()) {
@@ -172,11 +175,8 @@ final class ChangingCode {
       change =
           ((code[target] & 0x20) == 0 ? change & 0x18 : 0)
               | ((code[target] & 4) == 0 ? change & 3 : 0);
-    } else if (!free.isEmpty()) {
-      target = free.get(random.nextInt(free.size()));
     } else {
-      // Nothing that may change: its own immediate, or a byte behind the program.
-      target = xor ? at + 4 : code.length + 8;
+      target = free.get(random.nextInt(free.size()));
     }
     int end = at + (xor ? 5 : 4);
     int displacement = target - end;
