@@ -13,9 +13,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(30)
+@Timeout(120)
 class ConsoleTest {
-  private static final long LONG = TimeUnit.SECONDS.toNanos(20);
+  private static final long LONG = TimeUnit.SECONDS.toNanos(100);
 
   private final Console console = new Console();
 

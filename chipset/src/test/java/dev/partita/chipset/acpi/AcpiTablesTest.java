@@ -171,7 +171,7 @@ class AcpiTablesTest {
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(120, TimeUnit.SECONDS)).isTrue();
     return Files.readString(log, StandardCharsets.ISO_8859_1);
   }
 }

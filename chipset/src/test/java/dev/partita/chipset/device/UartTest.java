@@ -246,7 +246,7 @@ class UartTest {
       }
       time.advance(Uart.BURST_GAP);
     }
-    assertThat(writer.join(java.time.Duration.ofNanos(TimeUnit.SECONDS.toNanos(10)))).isTrue();
+    assertThat(writer.join(java.time.Duration.ofNanos(TimeUnit.SECONDS.toNanos(60)))).isTrue();
     assertThat(received.toByteArray()).isEqualTo(bytes);
   }
 

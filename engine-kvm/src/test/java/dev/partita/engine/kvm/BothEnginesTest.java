@@ -224,7 +224,7 @@ class BothEnginesTest {
       // out 0x60, al; sti; hlt; cli; out END, al
       machine.longMode(APIC_ON + "E660 FB F4 FA E6F4 F4");
       var runner = machine.start(machine.processor());
-      assertThat(about.await(10, TimeUnit.SECONDS)).isTrue();
+      assertThat(about.await(60, TimeUnit.SECONDS)).isTrue();
       machine.partition.signalMsi(0xFEE0_0000L, 0x71);
       runner.join();
       assertThat(machine.log).containsExactly("out 60/1=0", "vector 71");
@@ -380,7 +380,7 @@ class BothEnginesTest {
         machine.hook = (_, _) -> about.countDown();
         machine.longMode(code);
         var runner = machine.start(machine.processor());
-        assertThat(about.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(about.await(60, TimeUnit.SECONDS)).isTrue();
         machine.processor().cancel();
         assertThat(runner.join()).isEqualTo(RunExit.CANCELLED);
       }
@@ -404,7 +404,7 @@ class BothEnginesTest {
       machine.hook = (_, _) -> about.countDown();
       machine.longMode("E660 EBFE");
       runner = machine.start(machine.processor());
-      assertThat(about.await(10, TimeUnit.SECONDS)).isTrue();
+      assertThat(about.await(60, TimeUnit.SECONDS)).isTrue();
       machine.partition.close();
       assertThat(runner.join()).isEqualTo(RunExit.CANCELLED);
     }
@@ -495,7 +495,7 @@ class BothEnginesTest {
       machine.longMode("E660 EBFE");
       long before = machine.processor().readTsc();
       var runner = machine.start(machine.processor());
-      assertThat(about.await(10, TimeUnit.SECONDS)).isTrue();
+      assertThat(about.await(60, TimeUnit.SECONDS)).isTrue();
       long during = machine.processor().readTsc();
       machine.processor().cancel();
       runner.join();

@@ -22,7 +22,7 @@ final class Differential {
   static void compare(byte[] code, MachineState state, int flagMask, boolean translated) {
     NativeProcessor.require();
     var expected = NativeProcessor.run(code, state);
-    check(code, state, flagMask, expected, "interpreter", EngineProcessor::run);
+    check(code, state, flagMask, expected, "interpreter", EngineProcessor::runInterpreted);
     if (translated) {
       check(code, state, flagMask, expected, "translator", EngineProcessor::runTranslated);
     }

@@ -89,7 +89,7 @@ final class EngineProcessor {
     return partition.softwareProcessors().getFirst();
   }
 
-  /// Runs code on a processor that all tests share.
+  /// Runs code on a processor that all tests share, on the tier under test.
   static MachineState run(byte[] code, MachineState state) {
     synchronized (SHARED) {
       return SHARED.execute(code, state);
@@ -103,7 +103,14 @@ final class EngineProcessor {
     }
   }
 
-  /// Runs code from a state.
+  /// Runs code on the shared processor, interpreted.
+  static MachineState runInterpreted(byte[] code, MachineState state) {
+    synchronized (SHARED) {
+      return SHARED.afterwards(SHARED.interpretToFault(code, state));
+    }
+  }
+
+  /// Runs code from a state, on the tier under test.
   ///
   /// @param code at {@link MachineState#CODE}
   /// @param state is not changed
@@ -123,11 +130,20 @@ final class EngineProcessor {
     return state();
   }
 
-  /// Runs code from a state up to its end or the first exception; {@link #state()} is the state
-  /// then.
+  /// Runs code from a state up to its end or the first exception, on the tier under test; {@link
+  /// #state()} is the state then.
   ///
   /// @return the exception's vector, or -1
   int executeToFault(byte[] code, MachineState state) {
+    return Translator.TIER == Translator.Tier.TRANSLATOR
+        ? translateToFault(code, state)
+        : interpretToFault(code, state);
+  }
+
+  /// Like {@link #executeToFault}, interpreted.
+  ///
+  /// @return the exception's vector, or -1
+  int interpretToFault(byte[] code, MachineState state) {
     prepare(code, state);
     long end = MachineState.CODE + code.length;
     try {
@@ -148,14 +164,17 @@ final class EngineProcessor {
     }
   }
 
-  /// Like {@link #executeToFault}, but translated: all instructions make one region, entered at the
+  /// Like {@link #executeToFault}, translated: all instructions make one region, entered at the
   /// first. What leaves the region is interpreted.
   ///
   /// @return the exception's vector, or -1
   int translateToFault(byte[] code, MachineState state) {
     prepare(code, state);
     long end = MachineState.CODE + code.length;
-    var region = regions.computeIfAbsent(ByteBuffer.wrap(code.clone()), key -> translate(code));
+    var region =
+        code.length == 0
+            ? null
+            : regions.computeIfAbsent(ByteBuffer.wrap(code.clone()), key -> translate(code));
     cpu.regionMissed = false;
     // In the tables, so that the region has no need to leave.
     for (int at = 0; at < MachineState.MEMORY_SIZE; at += 4096) {
@@ -167,7 +186,7 @@ final class EngineProcessor {
         if (n == LIMIT) {
           throw new AssertionError("the code does not end");
         }
-        if (cpu.rip == MachineState.CODE && !cpu.regionMissed) {
+        if (cpu.rip == MachineState.CODE && region != null && !cpu.regionMissed) {
           if (region.run(cpu, LIMIT) < 0) {
             throw Region.thrown(cpu);
           }
@@ -186,9 +205,12 @@ final class EngineProcessor {
     }
   }
 
-  private Region translate(byte[] code) {
+  /// @return null if there is no instruction at the start
+  private @Nullable Region translate(byte[] code) {
     var nodes = new LinkedHashMap<Long, RegionShape.Node>();
-    node(nodes, 0, code.length);
+    if (node(nodes, 0, code.length) == null) {
+      return null;
+    }
     return RegionCompiler.compile(RegionShape.of(List.copyOf(nodes.values())), false);
   }
 
@@ -221,6 +243,33 @@ final class EngineProcessor {
       default -> {}
     }
     return node;
+  }
+
+  /// Runs code that does not fault, each instruction decoded anew whenever it is run.
+  MachineState interpretOnce(byte[] code, MachineState state) {
+    return afterwards(interpretToFault(code, state));
+  }
+
+  /// Runs code that does not fault in the processor's own loop, and so on the tier under test. What
+  /// follows the code is a jump to itself.
+  MachineState runInLoop(byte[] code, MachineState state) {
+    prepare(code, state);
+    memory.write(PHYSICAL + code.length, new byte[] {(byte) 0xEB, (byte) 0xFE});
+    long end = MachineState.CODE + code.length;
+    var processor = processor();
+    for (int n = 0; cpu.rip != end; n++) {
+      if (n == LIMIT) {
+        throw new AssertionError("the code does not end");
+      }
+      processor.setBudget(1_000);
+      processor.run(
+          (p, intercept) -> {
+            if (intercept instanceof dev.partita.hypervisor.Intercept.Shutdown s) {
+              throw new AssertionError(s.detail());
+            }
+          });
+    }
+    return state();
   }
 
   /// Puts code and state in place; RIP is at the code's start.

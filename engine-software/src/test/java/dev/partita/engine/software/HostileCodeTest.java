@@ -35,7 +35,7 @@ class HostileCodeTest {
   private static final int MOST_INTERCEPTS = 2_000;
 
   /// Seconds after which a run counts as hung. A run takes milliseconds.
-  private static final int PATIENCE = 30;
+  private static final int PATIENCE = 120;
 
   /// HLT, and a jump back to it.
   private static final byte[] HALT = {(byte) 0xF4, (byte) 0xEB, (byte) 0xFD};

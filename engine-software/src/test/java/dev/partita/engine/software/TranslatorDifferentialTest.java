@@ -325,7 +325,7 @@ class TranslatorDifferentialTest {
     for (int n = 0; n < Integer.getInteger("partita.programs", 1000); n++) {
       var code = program();
       var state = state();
-      int expected = interpreter.executeToFault(code, state);
+      int expected = interpreter.interpretToFault(code, state);
       int actual = translator.translateToFault(code, state);
       var what = Differential.bytes(code);
       assertThat(actual).as(what).isEqualTo(expected);

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /// Messages as in Linux, drivers/input/serio/hyperv-keyboard.c.
-@Timeout(30)
+@Timeout(120)
 class SyntheticKeyboardTest {
   private static final List<Keystroke> A = UsKeyboard.text("a");
 
