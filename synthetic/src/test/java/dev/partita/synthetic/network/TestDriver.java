@@ -310,14 +310,14 @@ final class TestDriver implements AutoCloseable {
     expect(message.getInt(0) == RndisLayout.PACKET, "not a packet");
     expect(message.getInt(4) <= message.limit(), "length");
     var infos = new HashMap<Integer, Integer>();
-    int at = 8 + message.getInt(RndisLayout.INFO_OFFSET);
-    int end = at + message.getInt(RndisLayout.INFO_LENGTH);
+    int at = 8 + message.getInt(28);
+    int end = at + message.getInt(32);
     expect(end == 8 || at == 44, "information");
     for (; at < end; at += message.getInt(at)) {
       infos.put(message.getInt(at + 4), message.getInt(at + message.getInt(at + 8)));
     }
-    var octets = new byte[message.getInt(RndisLayout.DATA_LENGTH)];
-    message.get(8 + message.getInt(RndisLayout.DATA_OFFSET), octets);
+    var octets = new byte[message.getInt(12)];
+    message.get(8 + message.getInt(8), octets);
     return new ReceivedFrame(octets, infos);
   }
 
@@ -327,9 +327,9 @@ final class TestDriver implements AutoCloseable {
     var message = ByteBuffer.allocate(44 + info + frame.length).order(ByteOrder.LITTLE_ENDIAN);
     message.putInt(RndisLayout.PACKET).putInt(message.capacity());
     message.putInt(36 + info).putInt(frame.length);
-    message.putInt(RndisLayout.INFO_OFFSET, info == 0 ? 0 : 36);
-    message.putInt(RndisLayout.INFO_LENGTH, info);
-    message.position(44);
+    // No out-of-band data: its offset, length and number.
+    message.putInt(0).putInt(0).putInt(0);
+    message.putInt(info == 0 ? 0 : 36).putInt(info).putInt(0).putInt(0);
     for (int i = 0; i < infos.length; i += 2) {
       message.putInt(16).putInt(infos[i]).putInt(12).putInt(infos[i + 1]);
     }
