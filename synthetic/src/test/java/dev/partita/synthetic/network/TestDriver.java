@@ -147,13 +147,17 @@ final class TestDriver implements AutoCloseable {
   }
 
   void giveBuffers() {
+    giveReceiveBuffer();
+    var send = exchange(NvspLayout.SEND_SEND_BUFFER, SEND_GPADL, 0);
+    expect(send.getInt(4) == NvspLayout.SUCCESS && send.getInt(8) == 6144, "no send buffer");
+  }
+
+  void giveReceiveBuffer() {
     var receive = exchange(NvspLayout.SEND_RECEIVE_BUFFER, RECEIVE_GPADL, RECEIVE_ID);
     expect(receive.getInt(4) == NvspLayout.SUCCESS, "no receive buffer");
     expect(receive.getInt(8) == 1 && receive.getInt(12) == 0, "sections");
     sectionSize = receive.getInt(16);
     sections = receive.getInt(20);
-    var send = exchange(NvspLayout.SEND_SEND_BUFFER, SEND_GPADL, 0);
-    expect(send.getInt(4) == NvspLayout.SUCCESS && send.getInt(8) == 6144, "no send buffer");
   }
 
   static void expect(boolean condition, String otherwise) {
@@ -407,6 +411,23 @@ final class TestDriver implements AutoCloseable {
       length -= piece;
     }
     return extension.array();
+  }
+
+  /// Saves the NIC and goes on with another one. The channels' threads have their turn afterwards.
+  ///
+  /// @return the state
+  NicState moveTo(SyntheticNic other) {
+    channels.values().forEach(NicChannel::rest);
+    var state = nic.state();
+    other.restore(state);
+    nic = other;
+    channels.clear();
+    for (var line : List.copyOf(lines.values())) {
+      var next = line.successor();
+      lines.put(line.subChannel(), next);
+      channels.put(line.subChannel(), nic.open(next));
+    }
+    return state;
   }
 
   /// A frame for the NIC.

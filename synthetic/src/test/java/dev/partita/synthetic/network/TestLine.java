@@ -41,6 +41,14 @@ final class TestLine implements Line {
     this.gpadls = gpadls;
   }
 
+  /// The same guest's end of a channel that goes on in another partition.
+  TestLine successor() {
+    var next = new TestLine(memory, subChannel, true, gpadls);
+    next.received.addAll(received);
+    next.id = id;
+    return next;
+  }
+
   /// The number of the next packet from the guest.
   long nextId() {
     return ++id;
