@@ -605,6 +605,7 @@ final class Receiver {
 
   private void claim(int index, QueueState state) {
     if (state.taken.size() > MOST_RANGES
+        || state.lent.stream().anyMatch(List::isEmpty)
         || state.lengths.size() != state.taken.size()
         || state.lengths.stream().anyMatch(length -> length < 0 || length > sectionSize)) {
       throw new IllegalArgumentException("saved queue %d of a NIC".formatted(index));

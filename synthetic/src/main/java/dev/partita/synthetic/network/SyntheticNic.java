@@ -511,10 +511,6 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
     counters.add(state.statistics());
     linkTold = state.linkTold();
     changeDue |= state.changeDue();
-    var driver = state.driver();
-    if (driver == null) {
-      return;
-    }
     for (var queue : state.queues()) {
       if (queue.index() < 0 || queue.index() >= settings.queues()) {
         throw new IllegalArgumentException(
@@ -523,10 +519,17 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
       }
       restored.put(queue.index(), queue);
     }
+    var driver = state.driver();
+    if (driver == null) {
+      return;
+    }
     negotiation.restore(driver);
     version = driver.version();
     var scaling = driver.scaling();
     var offloads = driver.offloads();
+    if (offloads.size() != 4) {
+      throw new IllegalArgumentException("saved with %d offloads".formatted(offloads.size()));
+    }
     adapter.restore(
         new Adapter.Configuration(
             driver.initialized(),
