@@ -144,6 +144,7 @@ final class FuzzedNic implements AutoCloseable {
   // --- what happens ---
 
   void run() {
+    takeAll();
     while (in.hasRemaining()) {
       step();
       takeAll();
