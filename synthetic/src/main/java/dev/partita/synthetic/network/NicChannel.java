@@ -128,7 +128,7 @@ final class NicChannel implements ChannelHandler {
   private TransmitBuffer transmitBuffer() {
     var buffer = transmit;
     if (buffer == null) {
-      buffer = new TransmitBuffer();
+      buffer = nic.transmitBuffer(index);
       transmit = buffer;
     }
     return buffer;

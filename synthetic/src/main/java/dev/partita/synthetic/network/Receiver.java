@@ -313,7 +313,9 @@ final class Receiver {
       }
       int room = sectionSize - HEADER - FOOTER;
       int needed = (frame.length() + room - 1) / room;
-      if (needed > MOST_RANGES || needed > 1 && rules.offloads().largestSegment() == 0) {
+      if (needed > MOST_RANGES
+          || needed + RESERVED > sections.count()
+          || needed > 1 && rules.offloads().largestSegment() == 0) {
         counters.receiveDropped.increment();
         return true;
       }
