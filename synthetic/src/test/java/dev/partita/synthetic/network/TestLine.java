@@ -6,10 +6,10 @@ import dev.partita.vmbus.Gpadl;
 import dev.partita.vmbus.Packet;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import org.jspecify.annotations.Nullable;
 
 /// A guest's end of a channel, without a bus: keeps what comes, and can be full. Tasks run when the
@@ -25,8 +25,8 @@ final class TestLine implements Line {
   private final int subChannel;
   private final boolean restored;
   private final Map<Integer, Gpadl> gpadls;
-  private final ArrayDeque<Runnable> tasks = new ArrayDeque<>();
-  final ArrayDeque<Received> received = new ArrayDeque<>();
+  private final ConcurrentLinkedDeque<Runnable> tasks = new ConcurrentLinkedDeque<>();
+  final ConcurrentLinkedDeque<Received> received = new ConcurrentLinkedDeque<>();
   final List<Integer> subChannels = new ArrayList<>();
 
   /// Packets there is room for.

@@ -41,8 +41,20 @@ final class TestPort implements Port {
   }
 
   @Override
-  public void ready() {
+  public synchronized void ready() {
     ready++;
+    notifyAll();
+  }
+
+  synchronized int readies() {
+    return ready;
+  }
+
+  /// Waits until it was ready once more.
+  synchronized void awaitReady(int before) throws InterruptedException {
+    while (ready == before) {
+      wait();
+    }
   }
 
   @Override
