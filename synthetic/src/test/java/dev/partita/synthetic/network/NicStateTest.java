@@ -126,7 +126,7 @@ class NicStateTest {
     driver.line().received.clear();
     driver.set(
         ObjectId.RECEIVE_SCALE_PARAMETERS,
-        SyntheticNicTest.scaling(0, ReceiveScalingTest.KEY, 0, 1, 2, 3));
+        NicQueuesTest.scaling(0, ReceiveScalingTest.KEY, 0, 1, 2, 3));
     for (int i = 0; i < 20; i++) {
       driver.deliver(TestFrames.tcp4(GUEST, OTHER, 1000 + i, 10));
     }
