@@ -6,6 +6,8 @@ module dev.partita.cli {
   requires dev.partita.image;
   requires dev.partita.disk;
   requires info.picocli;
+  // Only for run --perf-map.
+  requires java.management;
 
   opens dev.partita.cli to
       info.picocli;
