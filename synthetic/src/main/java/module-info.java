@@ -5,9 +5,11 @@ module dev.partita.synthetic {
   requires transitive dev.partita.hypervisor;
   requires transitive dev.partita.vmbus;
   requires transitive dev.partita.disk;
+  requires transitive dev.partita.network;
   requires jdk.jfr;
 
   exports dev.partita.synthetic.input;
   exports dev.partita.synthetic.integration;
+  exports dev.partita.synthetic.network;
   exports dev.partita.synthetic.storage;
 }

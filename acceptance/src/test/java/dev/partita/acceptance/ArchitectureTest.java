@@ -30,7 +30,7 @@ class ArchitectureTest {
     MAY_KNOW.put("vmbus", List.of("hypervisor", "enlightenment"));
     MAY_KNOW.put("disk", List.of());
     MAY_KNOW.put("network", List.of("hypervisor"));
-    MAY_KNOW.put("synthetic", List.of("hypervisor", "vmbus", "disk"));
+    MAY_KNOW.put("synthetic", List.of("hypervisor", "vmbus", "disk", "network"));
     MAY_KNOW.put("image", List.of("disk"));
     MAY_KNOW.put(
         "worker",

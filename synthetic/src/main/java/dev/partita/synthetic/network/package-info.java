@@ -1,0 +1,2 @@
+/// The synthetic NIC.
+package dev.partita.synthetic.network;
