@@ -22,7 +22,8 @@ import org.jspecify.annotations.Nullable;
 /// A NIC as an operator asks for it. {@link #parse} reads what {@link #toString} writes.
 ///
 /// @param mac nothing for one that follows from the partition
-/// @param mtu octets of the largest IP packet, 576 to 9000
+/// @param mtu octets of the largest IP packet that the guest may choose, {@link #SMALLEST_MTU} to
+///     {@link #LARGEST_MTU}
 /// @param limit bits per second each way, 0 for no limit
 /// @param up whether the link is up
 public record AdapterSettings(
@@ -40,12 +41,15 @@ public record AdapterSettings(
   /// The largest MTU that is usual in Ethernets ("jumbo frames"), and Hyper-V's too.
   public static final int LARGEST_MTU = 9000;
 
+  /// IPv6 needs as much (RFC 8200, 5).
+  public static final int SMALLEST_MTU = 1280;
+
   private static final Pattern RATE = Pattern.compile("([0-9]{1,9})([kKmMgG]?)");
 
   public AdapterSettings {
-    if (mtu < Offloads.SMALLEST_MTU || mtu > LARGEST_MTU) {
+    if (mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
       throw new IllegalArgumentException(
-          "an MTU of %d: must be %d to %d".formatted(mtu, Offloads.SMALLEST_MTU, LARGEST_MTU));
+          "an MTU of %d: must be %d to %d".formatted(mtu, SMALLEST_MTU, LARGEST_MTU));
     }
     if (mac != null && mac.isGroup()) {
       throw new IllegalArgumentException(mac + " is the address of a group, not of a NIC");
@@ -114,7 +118,8 @@ public record AdapterSettings(
       case "link" -> {
         try {
           if (rest.isEmpty()) {
-            throw new IllegalArgumentException("link needs a socket's path, as in link:/tmp/l.sock");
+            throw new IllegalArgumentException(
+                "link needs a socket's path, as in link:/tmp/l.sock");
           }
           yield new Attachment.Socket(Path.of(rest).toAbsolutePath());
         } catch (InvalidPathException e) {
@@ -291,6 +296,12 @@ public record AdapterSettings(
               ? "all"
               : own + tagged.stream().map(each -> "+" + each).collect(Collectors.joining());
     };
+  }
+
+  /// The same, plugged into something else.
+  AdapterSettings at(Attachment other) {
+    return new AdapterSettings(
+        other, mac, mtu, vlan, macSpoofing, dhcpGuard, routerGuard, limit, mirroring, up);
   }
 
   /// How the switch treats the NIC's port.

@@ -14,7 +14,9 @@ public sealed interface Attachment {
   record Nat(boolean hostAllowed, @Nullable IpPrefix network) implements Attachment {
     @Override
     public String toString() {
-      return "nat" + (hostAllowed ? ",allow-host" : "") + (network == null ? "" : ",net=" + network);
+      return "nat"
+          + (hostAllowed ? ",allow-host" : "")
+          + (network == null ? "" : ",net=" + network);
     }
   }
 

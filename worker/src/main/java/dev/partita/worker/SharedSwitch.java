@@ -53,10 +53,9 @@ final class SharedSwitch implements Switches.Room {
   /// How often new leases are written down.
   private static final long LEASES_SECONDS = 5;
 
-  /// Of a shared internal switch with a name, of the numbers that fit there.
-  private static final int FIRST_SUBNET = 193;
-
-  private static final int SUBNETS = 60;
+  /// Networks of internal switches, after that of partitions' own NATs: as many fit behind each of
+  /// the networks that are chosen for those.
+  private static final int SUBNETS = 40;
 
   private final Path folder;
   private final Attachment.Shared settings;
@@ -135,7 +134,7 @@ final class SharedSwitch implements Switches.Room {
   private void stay(CountDownLatch left) {
     try {
       var gone = left;
-      while (true) {
+      while (closing.getCount() > 0) {
         if (isFirst()) {
           if (closing.await(LEASES_SECONDS, TimeUnit.SECONDS)) {
             return;
@@ -194,14 +193,12 @@ final class SharedSwitch implements Switches.Room {
     StreamLink made;
     try {
       made =
-          UnixLinks.connect(
-              file(".link"), StreamLink.Format.OFFLOADS, AdapterSettings.LARGEST_MTU);
+          UnixLinks.connect(file(".link"), StreamLink.Format.OFFLOADS, AdapterSettings.LARGEST_MTU);
     } catch (IOException e) {
       return false; // it is about to listen, or to end
     }
     link = made;
-    made.attach(
-        network.connect(LINK, made, PortSettings.stations(PortRole.LINK)), left::countDown);
+    made.attach(network.connect(LINK, made, PortSettings.stations(PortRole.LINK)), left::countDown);
     return true;
   }
 
@@ -216,7 +213,8 @@ final class SharedSwitch implements Switches.Room {
   private void requireSameKind(FileChannel channel) throws IOException {
     var bytes = ByteBuffer.allocate(16);
     int length = channel.read(bytes, 0);
-    var other = new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII).strip();
+    var other =
+        new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII).strip();
     if (!other.isEmpty() && !other.equals(kind())) {
       throw new PartitionException(
           "switch '%s' is there already, and is %s: ask for %s:%s, or another name"
@@ -234,8 +232,7 @@ final class SharedSwitch implements Switches.Room {
             socket,
             StreamLink.Format.OFFLOADS,
             AdapterSettings.LARGEST_MTU,
-            (name, other) ->
-                network.connect(name, other, PortSettings.stations(PortRole.LINK)));
+            (name, other) -> network.connect(name, other, PortSettings.stations(PortRole.LINK)));
     held = channel;
     if (settings.internal()) {
       var nat = new NatGateway(natSettings(settings.name()), time);
@@ -248,13 +245,12 @@ final class SharedSwitch implements Switches.Room {
   /// Networks of their own, so that a guest may have NICs on several switches. Another process that
   /// has the NAT later comes to the same.
   private static NatSettings natSettings(String name) {
-    int number = Math.floorMod(name.hashCode(), SUBNETS);
+    int number = 1 + Math.floorMod(name.hashCode(), SUBNETS);
     var settings = NatSettings.forHost();
-    var standard = settings.ipv4().at((long) (FIRST_SUBNET - 192 + number) << 8);
-    var own = settings.withIpv4(new IpPrefix(standard, 24));
+    var own = settings.withIpv4(new IpPrefix(settings.ipv4().at((long) number << 8), 24));
     return new NatSettings(
         own.ipv4(),
-        IpPrefix.parse("fd5e:8e5a:c6a1:%x::/64".formatted(1 + number)),
+        IpPrefix.parse("fd5e:8e5a:c6a1:%x::/64".formatted(number)),
         own.routesIpv6(),
         own.mac(),
         own.mtu(),

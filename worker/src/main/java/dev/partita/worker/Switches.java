@@ -62,6 +62,10 @@ final class Switches implements AutoCloseable {
   Room enter(Attachment attachment, int mtu) {
     var use = rooms.get(attachment);
     if (use == null) {
+      if (attachment instanceof Attachment.Shared(var name, var internal)
+          && rooms.containsKey(new Attachment.Shared(name, !internal))) {
+        throw new PartitionException("switch '%s' cannot be of both kinds".formatted(name));
+      }
       try {
         use = new Use(open(attachment, mtu), 0);
       } catch (IOException | IllegalArgumentException e) {
@@ -105,8 +109,7 @@ final class Switches implements AutoCloseable {
         var link = UnixLinks.connect(path, StreamLink.Format.PLAIN, mtu);
         var network =
             new VirtualSwitch(String.valueOf(path.getFileName()), SwitchKind.PRIVATE, time);
-        link.attach(
-            network.connect(WAY_OUT, link, PortSettings.stations(PortRole.LINK)), () -> {});
+        link.attach(network.connect(WAY_OUT, link, PortSettings.stations(PortRole.LINK)), () -> {});
         yield new Simple(network, link::close);
       }
       case Attachment.Udp(var local, var remote) -> {

@@ -21,6 +21,8 @@ class ControlSocketTest {
 
   private final Console console = new Console();
   private final Drives drives = new Drives();
+  private final ManualTimeSource time = new ManualTimeSource(0);
+  private final Adapters adapters = new Adapters("test", Path.of("/nonexistent"), 1, () -> time);
   private final CompletableFuture<Boolean> stopped = new CompletableFuture<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
   private final AtomicInteger resets = new AtomicInteger();
@@ -58,6 +60,11 @@ class ControlSocketTest {
               @Override
               public Drives drives() {
                 return drives;
+              }
+
+              @Override
+              public Adapters adapters() {
+                return adapters;
               }
 
               @Override
