@@ -50,8 +50,8 @@ final class RndisLayout {
   // A packet.
   static final int DATA_OFFSET = 8;
   static final int DATA_LENGTH = 12;
-  static final int INFO_OFFSET = 32;
-  static final int INFO_LENGTH = 36;
+  static final int INFO_OFFSET = 28;
+  static final int INFO_LENGTH = 32;
   static final int PACKET_SIZE = 44;
 
   // Per-packet information: its size, its type, and where in it the value begins.
