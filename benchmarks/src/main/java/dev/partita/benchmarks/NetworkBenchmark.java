@@ -144,6 +144,7 @@ final class NetworkBenchmark implements Callable<Integer> {
   private static String begin(String address) {
     return """
         mount -t tmpfs tmpfs /run
+        mount -t tmpfs tmpfs /tmp
         modprobe -q hv_netvsc || modprobe -q virtio_net
         until set -- /sys/class/net/[!l]*; [ -e $1 ]; do sleep 0.1; done
         card=${1##*/}
@@ -160,7 +161,7 @@ final class NetworkBenchmark implements Callable<Integer> {
     return """
         tries=0
         until out=$(iperf3 -c %1$s -p %2$d -t %3$d -f m %4$s); do
-          tries=$((tries + 1)); [ $tries = 300 ] && break; sleep 0.2
+          tries=$((tries + 1)); [ $tries = 60 ] && break; sleep 0.2
         done
         echo net %5$s $(echo "$out" | grep receiver | tail -n 1 | sed 's,.* \\([0-9.]*\\) Mbits/sec.*,\\1,')
         """

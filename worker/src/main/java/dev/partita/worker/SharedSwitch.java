@@ -26,6 +26,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -86,16 +87,6 @@ final class SharedSwitch implements Switches.Room {
   /// @throws PartitionException if the switch is of another kind, or does not answer
   static SharedSwitch open(Path folder, Attachment.Shared settings, TimeSource time)
       throws IOException {
-    Files.createDirectories(folder.toAbsolutePath().getParent());
-    if (!Files.isDirectory(folder)) {
-      try {
-        Files.createDirectory(
-            folder,
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      } catch (java.nio.file.FileAlreadyExistsException e) {
-        // Another partition made it just now.
-      }
-    }
     var room = new SharedSwitch(folder, settings, time);
     var left = new CountDownLatch(1);
     boolean joined = false;
@@ -163,6 +154,19 @@ final class SharedSwitch implements Switches.Room {
     return held != null;
   }
 
+  private void makeFolder() throws IOException {
+    Files.createDirectories(folder.toAbsolutePath().getParent());
+    if (!Files.isDirectory(folder)) {
+      try {
+        Files.createDirectory(
+            folder,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      } catch (java.nio.file.FileAlreadyExistsException e) {
+        // Another partition made it just now.
+      }
+    }
+  }
+
   /// Becomes the first process, or is linked to it.
   ///
   /// @param left counted down when the link ends
@@ -171,6 +175,7 @@ final class SharedSwitch implements Switches.Room {
     if (closed) {
       return true;
     }
+    makeFolder();
     var channel =
         FileChannel.open(
             file(".switch"),
@@ -179,12 +184,15 @@ final class SharedSwitch implements Switches.Room {
             StandardOpenOption.WRITE);
     boolean kept = false;
     try {
-      if (lock(channel) != null) {
+      if (lock(channel) == null) {
+        requireSameKind(channel);
+      } else if (isThere(channel)) {
         begin(channel);
         kept = true;
         return true;
+      } else {
+        return false;
       }
-      requireSameKind(channel);
     } finally {
       if (!kept) {
         channel.close();
@@ -211,10 +219,11 @@ final class SharedSwitch implements Switches.Room {
   }
 
   private void requireSameKind(FileChannel channel) throws IOException {
-    var bytes = ByteBuffer.allocate(16);
+    var bytes = ByteBuffer.allocate(64);
     int length = channel.read(bytes, 0);
     var other =
-        new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII).strip();
+        new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII)
+            .replaceFirst("(?s)\\s.*", "");
     if (!other.isEmpty() && !other.equals(kind())) {
       throw new PartitionException(
           "switch '%s' is there already, and is %s: ask for %s:%s, or another name"
@@ -222,9 +231,19 @@ final class SharedSwitch implements Switches.Room {
     }
   }
 
-  private void begin(FileChannel channel) throws IOException {
+  /// Whether the locked file is still the one of that name: the last to leave removes it.
+  private boolean isThere(FileChannel channel) throws IOException {
+    var text = kind() + " " + UUID.randomUUID() + "\n";
     channel.truncate(0);
-    channel.write(ByteBuffer.wrap((kind() + "\n").getBytes(StandardCharsets.US_ASCII)), 0);
+    channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII)), 0);
+    try {
+      return Files.readString(file(".switch"), StandardCharsets.US_ASCII).equals(text);
+    } catch (java.nio.file.NoSuchFileException e) {
+      return false;
+    }
+  }
+
+  private void begin(FileChannel channel) throws IOException {
     var socket = file(".link");
     Files.deleteIfExists(socket); // whoever had it is gone: the lock is ours
     links =
@@ -310,6 +329,17 @@ final class SharedSwitch implements Switches.Room {
     return gateway;
   }
 
+  /// Removes what nobody needs any more; the lock is still held.
+  private void tidy() throws IOException {
+    Files.deleteIfExists(file(".leases"));
+    Files.deleteIfExists(file(".switch"));
+    try {
+      Files.deleteIfExists(folder);
+    } catch (java.nio.file.DirectoryNotEmptyException e) {
+      // Other switches are there.
+    }
+  }
+
   /// Leaves the switch; others go on with it.
   @Override
   public void close() {
@@ -326,6 +356,7 @@ final class SharedSwitch implements Switches.Room {
       } catch (IOException e) {
         LOG.log(System.Logger.Level.WARNING, "switch: leases are not kept: " + e.getMessage());
       }
+      boolean last = links != null && links.size() == 0;
       if (links != null) {
         links.close();
       }
@@ -334,6 +365,9 @@ final class SharedSwitch implements Switches.Room {
       }
       if (held != null) {
         try {
+          if (last) {
+            tidy();
+          }
           held.close();
         } catch (IOException e) {
           LOG.log(System.Logger.Level.DEBUG, "switch: closing failed", e);
