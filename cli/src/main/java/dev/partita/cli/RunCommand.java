@@ -207,9 +207,10 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    var network = network();
     try (var systemDisk = systemDisk();
         var boot = diskBoot(systemDisk)) {
-      var settings = settings(systemDisk, boot);
+      var settings = settings(systemDisk, boot).withNetwork(network);
       if (settings.engine().equals(Engines.AUTO)) {
         var choice = Engines.named(Engines.AUTO);
         OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
@@ -292,7 +293,7 @@ final class RunCommand implements Callable<Integer> {
         stats,
         Stream.concat(Stream.ofNullable(own), Stream.concat(disks.stream(), dvds.stream()))
             .toList(),
-        network());
+        NetworkSettings.NONE);
   }
 
   private NetworkSettings network() {
