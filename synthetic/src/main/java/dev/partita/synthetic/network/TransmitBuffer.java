@@ -134,7 +134,7 @@ final class TransmitBuffer {
     int left = length - at;
     if (left < RndisLayout.HEADER) {
       // A packet's end may be padded.
-      return left == 0 || at > 0 ? Next.END : Next.MALFORMED;
+      return at > 0 ? Next.END : Next.MALFORMED;
     }
     int size = words.getInt(at + RndisLayout.LENGTH);
     if (words.getInt(at) != RndisLayout.PACKET || size < RndisLayout.PACKET_SIZE || size > left) {
