@@ -7,6 +7,8 @@ module dev.partita.cli {
   requires dev.partita.disk;
   requires dev.partita.network;
   requires info.picocli;
+  // Only for run --perf-map.
+  requires java.management;
 
   opens dev.partita.cli to
       info.picocli;

@@ -34,6 +34,10 @@ import picocli.CommandLine.Option;
     },
     mixinStandardHelpOptions = true)
 final class ExitsBenchmark implements Callable<Integer> {
+  // Names of threads.
+  private static final String PROCESSOR = "exits-vp";
+  private static final String DOORBELLS = "partita-doorbells";
+
   @Option(
       names = {"-n", "--rounds"},
       defaultValue = "5",
@@ -114,10 +118,14 @@ final class ExitsBenchmark implements Callable<Integer> {
               .isEmpty()) {
         throw new IOException("this host's KVM has no doorbells");
       }
-      var thread = Thread.ofPlatform().start(() -> answers.run(processor));
+      var thread = Thread.ofPlatform().name(PROCESSOR).start(() -> answers.run(processor));
       if (guest != ExitsGuest.SIGNAL) {
         thread.join();
         return answers.rate(answers.count);
+      }
+      if (Runtime.getRuntime().availableProcessors() > 1) {
+        pin(PROCESSOR, 0);
+        pin(DOORBELLS, 1);
       }
       // It counts for itself: there are no exits.
       thread.join(Duration.ofNanos((long) (seconds * 1e9)));
@@ -127,6 +135,20 @@ final class ExitsBenchmark implements Callable<Integer> {
         throw new IOException("no doorbell rang");
       }
       return answers.rate(memory.readLong(ExitsGuest.COUNTER));
+    }
+  }
+
+  /// Keeps a thread of this process on one of the host's processors, as the C program does: what a
+  /// signal costs depends on where its listener sleeps.
+  private static void pin(String name, int processor) throws IOException, InterruptedException {
+    // The kernel keeps 15 characters.
+    var begin = name.substring(0, Math.min(name.length(), 15));
+    try (var tasks = Files.list(Path.of("/proc/self/task"))) {
+      for (var task : tasks.toList()) {
+        if (Files.readString(task.resolve("comm")).strip().equals(begin)) {
+          output(List.of("taskset", "-cp", "" + processor, "" + task.getFileName()));
+        }
+      }
     }
   }
 

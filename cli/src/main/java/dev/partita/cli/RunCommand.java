@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
@@ -176,6 +177,21 @@ final class RunCommand implements Callable<Integer> {
   private String engine = "auto";
 
   @Option(
+      names = "--tier",
+      paramLabel = "TIER",
+      description =
+          "How the software engine executes: ${COMPLETION-CANDIDATES} (default: mixed, that is"
+              + " interpreted, and translated when hot). To look for defects.")
+  private @Nullable Tier tier;
+
+  @Option(
+      names = "--perf-map",
+      description =
+          "Keep /tmp/perf-PID.map, by which perf names the code of the software engine, with the"
+              + " guest's RIP.")
+  private boolean perfMap;
+
+  @Option(
       names = "--name",
       paramLabel = "NAME",
       description = "What list, attach and stop call it (default: SYSTEM or file, and process id).")
@@ -194,6 +210,18 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--stats", description = "At the end, write what it cost to standard error.")
   private boolean stats;
 
+  /// What the software engine calls its tiers.
+  enum Tier {
+    INTERPRETER,
+    MIXED,
+    TRANSLATOR;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   /// For help and completion.
   static final class EngineNames extends ArrayList<String> {
     private static final long serialVersionUID = 1L;
@@ -208,6 +236,7 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     var network = network();
+    chooseTier();
     try (var systemDisk = systemDisk();
         var boot = diskBoot(systemDisk)) {
       var settings = settings(systemDisk, boot).withNetwork(network);
@@ -230,6 +259,18 @@ final class RunCommand implements Callable<Integer> {
         return run(settings, console, worker, time);
       }
     }
+  }
+
+  private void chooseTier() {
+    if (tier == null) {
+      return;
+    }
+    if (engine.equals(Engines.AUTO)) {
+      engine = Engines.SOFTWARE_NAME;
+    } else if (!engine.equals(Engines.SOFTWARE_NAME)) {
+      throw usage("--tier is for the software engine");
+    }
+    System.setProperty("partita.tier", tier.toString());
   }
 
   /// The disk of the system that is asked for, if it has one.
@@ -319,6 +360,7 @@ final class RunCommand implements Callable<Integer> {
     }
     var presence = new Presence(settings, console, worker);
     try (var _ = new EndingSignals(worker);
+        var _ = perfMap ? PerfMap.keep() : null;
         presence) {
       Outcome outcome;
       try (var streams = StandardStreams.open(settings, console, worker)) {

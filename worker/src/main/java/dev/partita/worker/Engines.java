@@ -20,6 +20,9 @@ public final class Engines {
   private static final KvmEngine KVM = new KvmEngine();
   private static final Engine SOFTWARE = new SoftwareEngine();
 
+  /// The engine that needs no hardware virtualization.
+  public static final String SOFTWARE_NAME = SOFTWARE.name();
+
   private static final List<Engine> ALL = List.of(KVM, SOFTWARE);
 
   private static @Nullable Choice best;

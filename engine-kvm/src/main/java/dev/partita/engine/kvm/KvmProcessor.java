@@ -479,23 +479,22 @@ final class KvmProcessor implements VirtualProcessor {
     return false;
   }
 
-  /// Completes the instruction of the last exit, which KVM does at the next entry: only then the
-  /// registers are whole.
+  /// Brings the processor to where its state is whole: completes the instruction of the last exit,
+  /// which KVM does at the next entry, and lets KVM request the interrupt of a timer that ran out,
+  /// which it does after an attempt to run guest code. A signal that waits makes each entry one
+  /// such attempt that comes back at once; immediate_exit would return before it.
   private void complete(InterceptHandler handler) {
-    for (int i = 0; incomplete; i++) {
-      if (i == MOST_COMPLETIONS) {
+    int attempts = 0;
+    do {
+      if (attempts++ == MOST_COMPLETIONS) {
         throw new KvmException("KVM_RUN", 0, "an instruction of the guest does not end");
       }
-      area.setImmediateExit(true);
-      try {
-        if (enter()) {
-          // Another part of the same instruction.
-          handleExit(handler);
-        }
-      } finally {
-        area.setImmediateExit(false);
+      Posix.kick(nativeThread);
+      if (enter()) {
+        // Another part of the same instruction.
+        handleExit(handler);
       }
-    }
+    } while (incomplete);
   }
 
   private void offerExternalInterrupt(InterceptHandler handler) {

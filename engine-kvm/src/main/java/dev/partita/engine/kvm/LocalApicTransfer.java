@@ -21,7 +21,8 @@ final class LocalApicTransfer {
   private static final int CURRENT_COUNT = 0x390;
   private static final int DIVIDE_CONFIGURATION = 0x3E0;
 
-  /// The timer's mode in its LVT entry, bits 18:17.
+  // The timer's mode in its LVT entry, bits 18:17.
+  private static final int PERIODIC_MODE = 1;
   private static final int TSC_DEADLINE_MODE = 2;
 
   /// Level-triggered, asserted: of a message's data.
@@ -45,7 +46,10 @@ final class LocalApicTransfer {
     long left = -1;
     int timerMode = page.get(JAVA_INT, LVT_TIMER) >> 17 & 3;
     int count = page.get(JAVA_INT, CURRENT_COUNT);
-    if (timerMode != TSC_DEADLINE_MODE && page.get(JAVA_INT, INITIAL_COUNT) != 0 && count != 0) {
+    // A one-shot timer at 0 has run out; a periodic one is about to begin again, which on a busy
+    // host takes KVM a while.
+    boolean runs = timerMode == PERIODIC_MODE || timerMode != TSC_DEADLINE_MODE && count != 0;
+    if (runs && page.get(JAVA_INT, INITIAL_COUNT) != 0) {
       left = (count & 0xFFFF_FFFFL) * divisor(page.get(JAVA_INT, DIVIDE_CONFIGURATION));
       left *= NANOS_PER_TICK;
     }

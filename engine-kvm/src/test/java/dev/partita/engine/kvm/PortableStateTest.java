@@ -17,6 +17,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -158,6 +160,49 @@ class PortableStateTest {
         assertThat(ByteBuffer.wrap(got.registers()).order(ByteOrder.LITTLE_ENDIAN).getInt(0x380))
             .isEqualTo(2_000_000_000);
       }
+    }
+  }
+
+  /// Looked at often enough to meet the moment at which the timer has run out and KVM has not yet
+  /// started it again.
+  @Test
+  void aPeriodicTimerIsNeverSavedAsStopped() {
+    var apic = LocalApics.virtualWireState();
+    var page = ByteBuffer.wrap(apic.registers()).order(ByteOrder.LITTLE_ENDIAN);
+    page.putInt(0x320, 0x2_0040); // periodic, vector 0x40
+    page.putInt(0x380, 250_000);
+    page.putInt(0x3E0, 0b1011); // by 1
+    try (var machine = new TestMachine(kvm)) {
+      var set = new LocalApicState(apic.apicBase(), apic.registers(), 0, 250_000);
+      machine.processor().setState(with(TestMachine.longModeState(), set));
+      for (int i = 0; i < 20_000; i++) {
+        var got = Objects.requireNonNull(machine.processor().state().localApic());
+        assertThat(got.timerRemaining()).isBetween(0L, 250_000L);
+      }
+    }
+  }
+
+  /// A timer that runs out once, while its processor is away from guest code: the interrupt is in
+  /// the saved state.
+  @Test
+  void theInterruptOfATimerThatRanOutIsSaved() {
+    // on; divide by 1; LVT timer one-shot, vector 0x40; initial count 1,000,000; out 0x33, al; then
+    // nothing
+    try (var machine = new TestMachine(kvm)) {
+      machine.hook =
+          (processor, intercept) -> {
+            if (intercept instanceof Intercept.PortWrite) {
+              LockSupport.parkNanos(5_000_000);
+              processor.cancel();
+            }
+          };
+      machine.longMode(
+          "C70425F0004000FF010000 C70425E00340000B000000 C704252003400040000000"
+              + "C704258003400040420F00 E633 EBFE");
+      machine.run();
+      var got = Objects.requireNonNull(machine.processor().state().localApic());
+      var page = ByteBuffer.wrap(got.registers()).order(ByteOrder.LITTLE_ENDIAN);
+      assertThat(page.getInt(0x220)).isEqualTo(1);
     }
   }
 

@@ -239,7 +239,7 @@ final class ArithmeticInstructions {
               this,
               () -> {
                 e.get(source, size);
-                e.flag().binary(operation, size);
+                e.arithmetic.binary(operation, size);
               });
     }
   }
@@ -267,7 +267,7 @@ final class ArithmeticInstructions {
               this,
               () -> {
                 e.constant(immediate, size);
-                e.flag().binary(operation, size);
+                e.arithmetic.binary(operation, size);
               });
     }
   }
@@ -298,7 +298,7 @@ final class ArithmeticInstructions {
       e.storeValue(size);
       e.get(destination, size);
       e.loadValue(size);
-      e.flag().binary(operation, size);
+      e.arithmetic.binary(operation, size);
       if (!Arithmetic.comparesOnly(operation)) {
         e.put(destination, size);
       }
@@ -351,7 +351,7 @@ final class ArithmeticInstructions {
     boolean emit(RegionEmitter e) {
       e.source(this);
       e.get(other, size);
-      e.flag().binary(operation, size);
+      e.arithmetic.binary(operation, size);
       return true;
     }
   }
@@ -398,7 +398,7 @@ final class ArithmeticInstructions {
       e.b.iconst_0();
       e.putInt(destination);
       e.b.iconst_0();
-      e.flag().logicResult(4);
+      e.arithmetic.logicResult(4);
       return true;
     }
 
@@ -585,7 +585,7 @@ final class ArithmeticInstructions {
     @Override
     boolean emit(RegionEmitter e) {
       e.get(destination, 4);
-      e.flag().step(true, 4);
+      e.arithmetic.step(true, 4);
       e.put(destination, 4);
       return true;
     }
@@ -608,7 +608,7 @@ final class ArithmeticInstructions {
     @Override
     boolean emit(RegionEmitter e) {
       e.get(destination, 4);
-      e.flag().step(false, 4);
+      e.arithmetic.step(false, 4);
       e.put(destination, 4);
       return true;
     }
@@ -631,7 +631,7 @@ final class ArithmeticInstructions {
     @Override
     boolean emit(RegionEmitter e) {
       e.get(destination, 8);
-      e.flag().step(true, 8);
+      e.arithmetic.step(true, 8);
       e.put(destination, 8);
       return true;
     }
@@ -654,7 +654,7 @@ final class ArithmeticInstructions {
     @Override
     boolean emit(RegionEmitter e) {
       e.get(destination, 8);
-      e.flag().step(false, 8);
+      e.arithmetic.step(false, 8);
       e.put(destination, 8);
       return true;
     }
@@ -672,7 +672,7 @@ final class ArithmeticInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      return !locked && e.update(this, () -> e.flag().step(true, size));
+      return !locked && e.update(this, () -> e.arithmetic.step(true, size));
     }
   }
 
@@ -688,7 +688,7 @@ final class ArithmeticInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      return !locked && e.update(this, () -> e.flag().step(false, size));
+      return !locked && e.update(this, () -> e.arithmetic.step(false, size));
     }
   }
 
@@ -711,7 +711,7 @@ final class ArithmeticInstructions {
                 e.storeValue(size);
                 e.constant(0, size);
                 e.loadValue(size);
-                e.flag().binary(Arithmetic.SUB, size);
+                e.arithmetic.binary(Arithmetic.SUB, size);
               });
     }
   }

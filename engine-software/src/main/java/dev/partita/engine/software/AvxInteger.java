@@ -39,6 +39,17 @@ final class AvxInteger {
       x[to + 2] = wide ? x[first + 2] & x[from + 2] : 0;
       x[to + 3] = wide ? x[first + 3] & x[from + 3] : 0;
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xDB, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   static final class AndNot extends YmmOperation {
@@ -52,6 +63,17 @@ final class AvxInteger {
       x[to + 1] = ~x[first + 1] & x[from + 1];
       x[to + 2] = wide ? ~x[first + 2] & x[from + 2] : 0;
       x[to + 3] = wide ? ~x[first + 3] & x[from + 3] : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xDF, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -67,6 +89,17 @@ final class AvxInteger {
       x[to + 2] = wide ? x[first + 2] | x[from + 2] : 0;
       x[to + 3] = wide ? x[first + 3] | x[from + 3] : 0;
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xEB, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   static final class Xor extends YmmOperation {
@@ -80,6 +113,17 @@ final class AvxInteger {
       x[to + 1] = x[first + 1] ^ x[from + 1];
       x[to + 2] = wide ? x[first + 2] ^ x[from + 2] : 0;
       x[to + 3] = wide ? x[first + 3] ^ x[from + 3] : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xEF, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -99,6 +143,17 @@ final class AvxInteger {
     private static long equal(long a, long b) {
       return PackedInteger.equal(a, b, PackedInteger.H8, 7);
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0x74, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   static final class MinimumBytes extends YmmOperation {
@@ -117,6 +172,17 @@ final class AvxInteger {
     private static long minimum(long a, long b) {
       return PackedInteger.minimumUnsigned(a, b, PackedInteger.H8, 7);
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xDA, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   static final class SubtractBytes extends YmmOperation {
@@ -130,6 +196,17 @@ final class AvxInteger {
       x[to + 1] = PackedInteger.subtract(x[first + 1], x[from + 1], PackedInteger.H8);
       x[to + 2] = wide ? PackedInteger.subtract(x[first + 2], x[from + 2], PackedInteger.H8) : 0;
       x[to + 3] = wide ? PackedInteger.subtract(x[first + 3], x[from + 3], PackedInteger.H8) : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xF8, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -145,6 +222,17 @@ final class AvxInteger {
       x[to + 2] = wide ? PackedInteger.add(x[first + 2], x[from + 2], PackedInteger.H32) : 0;
       x[to + 3] = wide ? PackedInteger.add(x[first + 3], x[from + 3], PackedInteger.H32) : 0;
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xFE, to, first, from, elements());
+      emitUpper(v);
+    }
   }
 
   static final class Add64 extends YmmOperation {
@@ -158,6 +246,17 @@ final class AvxInteger {
       x[to + 1] = x[first + 1] + x[from + 1];
       x[to + 2] = wide ? x[first + 2] + x[from + 2] : 0;
       x[to + 3] = wide ? x[first + 3] + x[from + 3] : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(0xD4, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -183,6 +282,15 @@ final class AvxInteger {
       }
       c.set32(to, r);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.packed.topBits(from, wide ? 4 : 2);
+      e.putInt(to);
+      return true;
+    }
   }
 
   // ---- The rest
@@ -202,6 +310,17 @@ final class AvxInteger {
       x[to + 1] = PackedInteger.half(op, x[first + 1], x[from + 1]);
       x[to + 2] = wide ? PackedInteger.half(op, x[first + 2], x[from + 2]) : 0;
       x[to + 3] = wide ? PackedInteger.half(op, x[first + 3], x[from + 3]) : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.halves(op, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -223,6 +342,17 @@ final class AvxInteger {
       x[to + 1] = PackedInteger.shift(op, x[first + 1], count);
       x[to + 2] = wide ? PackedInteger.shift(op, x[first + 2], count) : 0;
       x[to + 3] = wide ? PackedInteger.shift(op, x[first + 3], count) : 0;
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.shiftBy(op, to, first, from, elements());
+      emitUpper(v);
     }
   }
 
@@ -268,6 +398,17 @@ final class AvxInteger {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.packed.shift(op, to, from, count, wide ? 4 : 2);
+      if (!wide) {
+        v.clearUpper(to);
+      }
+      return true;
+    }
   }
 
   /// VPSRLDQ, VPSLLDQ.
@@ -312,6 +453,23 @@ final class AvxInteger {
     @Override
     int readsOnly() {
       return 0;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      for (int lane = 0; lane < (wide ? 4 : 2); lane += 2) {
+        if (left) {
+          v.packed.align(to + lane, from + lane, -1, 16 - count);
+        } else {
+          v.packed.align(to + lane, -1, from + lane, count);
+        }
+      }
+      if (!wide) {
+        v.clearUpper(to);
+      }
+      return true;
     }
   }
 

@@ -35,6 +35,17 @@ final class AvxMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.copy(to, from, wide ? 4 : 2);
+      if (!wide) {
+        v.clearUpper(to);
+      }
+      return true;
+    }
   }
 
   /// VMOVUPS, VMOVUPD, VMOVDQU, VLDDQU from memory, 256 bits.
@@ -56,6 +67,15 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.loadOperand(memory, 32, false);
+      v.copy(to, YmmOperation.OPERAND, 4);
+      return true;
     }
   }
 
@@ -80,6 +100,16 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.loadOperand(memory, 16, false);
+      v.copy(to, YmmOperation.OPERAND, 2);
+      v.clearUpper(to);
+      return true;
     }
   }
 
@@ -111,6 +141,18 @@ final class AvxMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.loadOperand(memory, wide ? 32 : 16, true);
+      v.copy(to, YmmOperation.OPERAND, wide ? 4 : 2);
+      if (!wide) {
+        v.clearUpper(to);
+      }
+      return true;
+    }
   }
 
   /// VMOVUPS, VMOVUPD, VMOVDQU to memory.
@@ -138,6 +180,14 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.store(memory, wide ? 32 : 16, from, false);
+      return true;
     }
   }
 
@@ -167,6 +217,14 @@ final class AvxMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.store(memory, wide ? 32 : 16, from, true);
+      return true;
+    }
   }
 
   // ---- Parts of registers
@@ -184,6 +242,21 @@ final class AvxMoves {
     @Override
     void apply(Cpu c, long[] x) {
       set(x, x[from] & mask, 0);
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      if (memory == null && mask != -1L) {
+        throw new IllegalStateException("between registers a part is 8 bytes");
+      }
+      v.copy(to, from, 1);
+      v.clear(to + 1);
+      v.clearUpper(to);
     }
   }
 
@@ -210,6 +283,16 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return 0;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.copy(to, from, 1);
+      v.clear(to + 1);
+      v.clearUpper(to);
+      return true;
     }
   }
 
@@ -241,6 +324,20 @@ final class AvxMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      if (mask == -1L) {
+        v.packed.choose(to, from, first + 1);
+      } else {
+        v.packed.mergeSingle(to, first, from);
+        v.copy(to + 1, first + 1, 1);
+      }
+      v.clearUpper(to);
+      return true;
+    }
   }
 
   /// VMOVLPS, VMOVLPD, VMOVHPS, VMOVHPD from memory; VMOVHLPS, VMOVLHPS.
@@ -260,6 +357,21 @@ final class AvxMoves {
     void apply(Cpu c, long[] x) {
       long other = x[first + 1 - half];
       set(x, half == 0 ? x[source] : other, half == 0 ? other : x[source]);
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      if (half == 0) {
+        v.packed.choose(to, source, first + 1);
+      } else {
+        v.packed.choose(to, first, source);
+      }
+      v.clearUpper(to);
     }
   }
 
@@ -290,6 +402,18 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.get(from);
+      if (size == 4) {
+        e.b.l2i();
+      }
+      e.store(memory, size);
+      return true;
     }
   }
 
@@ -328,6 +452,16 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return memory == null ? 1 << from : MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.fromGeneral(e, to, memory, from, wide ? 8 : 4);
+      v.clear(to + 1);
+      v.clearUpper(to);
+      return true;
     }
   }
 
@@ -442,6 +576,15 @@ final class AvxMoves {
       c.requireAvx();
       c.r[to] = signs(c.xmm, from, doubles, wide);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      v.packed.signs(from, doubles, wide ? 4 : 2);
+      e.putInt(to);
+      return true;
+    }
   }
 
   /// The sign bits of all elements, the lowest element's in bit 0.
@@ -483,6 +626,17 @@ final class AvxMoves {
           };
       set(x, r, r, wide ? r : 0, wide ? r : 0);
     }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.packed.broadcast(bits, to, from, elements());
+      emitUpper(v);
+    }
   }
 
   /// VBROADCASTF128, VBROADCASTI128.
@@ -494,6 +648,17 @@ final class AvxMoves {
     @Override
     void apply(Cpu c, long[] x) {
       set(x, x[from], x[from + 1], x[from], x[from + 1]);
+    }
+
+    @Override
+    boolean hasCode() {
+      return true;
+    }
+
+    @Override
+    void emitApply(VectorEmitter v) {
+      v.copy(to, from, 2);
+      v.copy(to + 2, from, 2);
     }
   }
 
@@ -564,6 +729,20 @@ final class AvxMoves {
     @Override
     int readsOnly() {
       return 0;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireAvx();
+      for (int at = 0; at < 4 * registers; at += 4) {
+        if (all) {
+          v.clear(at);
+          v.clear(at + 1);
+        }
+        v.clearUpper(at);
+      }
+      return true;
     }
   }
 

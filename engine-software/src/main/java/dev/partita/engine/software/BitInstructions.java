@@ -114,7 +114,7 @@ final class BitInstructions {
       e.getLong(register);
       e.getInt(index);
       e.b.loadConstant(8 * size - 1).iand().lushr();
-      e.flag().setCarry();
+      e.arithmetic.setCarry();
       return true;
     }
   }
@@ -139,7 +139,7 @@ final class BitInstructions {
         e.b.i2l();
       }
       e.b.loadConstant(bit).lushr();
-      e.flag().setCarry();
+      e.arithmetic.setCarry();
       return true;
     }
   }
@@ -196,7 +196,7 @@ final class BitInstructions {
                   e.b.i2l();
                 }
                 e.b.loadConstant(bit).lushr();
-                e.flag().setCarry();
+                e.arithmetic.setCarry();
                 e.loadValue(size);
                 e.change(operation, bit, size);
               });

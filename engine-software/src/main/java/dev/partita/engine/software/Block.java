@@ -119,7 +119,7 @@ final class Block {
   }
 
   /// The code was written over: neither this nor a region made from it may be entered again.
-  void invalidate() {
+  void invalidate(DropReason reason) {
     List<Region> mine;
     synchronized (this) {
       valid = false;
@@ -127,7 +127,7 @@ final class Block {
       regions = null;
     }
     if (mine != null) {
-      mine.forEach(Region::invalidate);
+      mine.forEach(region -> region.invalidate(reason));
     }
   }
 

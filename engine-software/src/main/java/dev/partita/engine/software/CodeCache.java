@@ -119,7 +119,7 @@ final class CodeCache {
     }
     if (!added) {
       // A page lost its last block between guard and add: this block serves once, unshared.
-      block.invalidate();
+      block.invalidate(DropReason.WRITTEN_MEANWHILE);
     }
     VarHandle.fullFence();
   }
@@ -168,7 +168,7 @@ final class CodeCache {
     if (page == null || (page.granules & granules((int) offset & 0xFFF, size)) == 0) {
       return;
     }
-    drop(page, offset, size);
+    drop(page, offset, size, DropReason.WRITTEN_BY_PROCESSOR);
     var region = writer.runningRegion();
     if (region != null && !region.valid) {
       throw ExecutionStop.OWN_CODE_WRITTEN;
@@ -185,13 +185,13 @@ final class CodeCache {
     if (page != null) {
       VarHandle.fullFence();
       if ((page.granules & granules((int) offset & 0xFFF, size)) != 0) {
-        drop(page, offset, size);
+        drop(page, offset, size, DropReason.WRITTEN_BY_PROCESSOR);
       }
     }
   }
 
   /// Drops the blocks that overlap a stretch of RAM within one page.
-  private void drop(Page page, long offset, int size) {
+  private void drop(Page page, long offset, int size, DropReason reason) {
     long to = offset + size;
     synchronized (page) {
       long granules = 0;
@@ -200,7 +200,7 @@ final class CodeCache {
         for (var b = page.heads[h]; b != null; ) {
           var next = b.nextInPage;
           if (!b.valid || b.overlaps(offset, to)) {
-            b.invalidate();
+            b.invalidate(reason);
             invalidated++;
           } else {
             b.nextInPage = kept;
@@ -215,7 +215,7 @@ final class CodeCache {
       for (var i = page.tails.iterator(); i.hasNext(); ) {
         var b = i.next();
         if (!b.valid || b.overlaps(offset, to)) {
-          b.invalidate();
+          b.invalidate(reason);
           i.remove();
         } else {
           granules |= granules(0, b.length - (4096 - ((int) b.address & 0xFFF)));
@@ -231,17 +231,21 @@ final class CodeCache {
 
   /// Drops everything decoded from a stretch of RAM that a device or the loader wrote.
   void written(long offset, long length) {
+    written(offset, length, DropReason.WRITTEN_BY_DEVICE);
+  }
+
+  private void written(long offset, long length, DropReason reason) {
     for (long at = offset; at < offset + length; at = (at | 0xFFF) + 1) {
       var page = pages.get((int) (at >>> 12));
       if (page != null) {
-        drop(page, at, (int) Math.min(offset + length - at, 4096 - (at & 0xFFF)));
+        drop(page, at, (int) Math.min(offset + length - at, 4096 - (at & 0xFFF)), reason);
       }
     }
   }
 
   /// Drops one block.
-  void drop(Block block) {
-    block.invalidate();
-    written(block.address, 1);
+  void drop(Block block, DropReason reason) {
+    block.invalidate(reason);
+    written(block.address, 1, reason);
   }
 }

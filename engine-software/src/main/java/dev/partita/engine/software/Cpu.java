@@ -794,9 +794,13 @@ final class Cpu {
 
   /// Before a VEX-coded vector instruction.
   void requireAvx() {
-    if ((cr0 & CR0_TS) != 0 || (xcr0 & XCR0_AVX) != XCR0_AVX || (cr4 & CR4_OSXSAVE) == 0) {
+    if (!hasAvx()) {
       throw noAvx();
     }
+  }
+
+  boolean hasAvx() {
+    return (cr0 & CR0_TS) == 0 && (xcr0 & XCR0_AVX) == XCR0_AVX && (cr4 & CR4_OSXSAVE) != 0;
   }
 
   private GuestFault noAvx() {

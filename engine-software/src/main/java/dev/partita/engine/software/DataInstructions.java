@@ -314,7 +314,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(2);
+      e.flagEmitter.pushCondition(2);
       e.put(destination, 1);
       return true;
     }
@@ -332,7 +332,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(4);
+      e.flagEmitter.pushCondition(4);
       e.put(destination, 1);
       return true;
     }
@@ -350,7 +350,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(5);
+      e.flagEmitter.pushCondition(5);
       e.put(destination, 1);
       return true;
     }
@@ -372,7 +372,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(condition);
+      e.flagEmitter.pushCondition(condition);
       e.put(destination, 1);
       return true;
     }
@@ -394,7 +394,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(condition);
+      e.flagEmitter.pushCondition(condition);
       e.put(destination, 1);
       return true;
     }
@@ -416,7 +416,7 @@ final class DataInstructions {
 
     @Override
     boolean emit(RegionEmitter e) {
-      e.flag().pushCondition(condition);
+      e.flagEmitter.pushCondition(condition);
       e.store(memory, 1);
       return true;
     }

@@ -36,6 +36,22 @@ final class Lifted extends YmmOperation {
     }
   }
 
+  @Override
+  boolean hasCode() {
+    return low.hasLane();
+  }
+
+  @Override
+  void emitApply(VectorEmitter v) {
+    // Lane by lane: none reads what the other writes.
+    low.emitLane(v, to, first, from);
+    if (wide) {
+      high.emitLane(v, to + 2, first + 2, from + 2);
+    } else {
+      v.clearUpper(to);
+    }
+  }
+
   /// An SSE instruction that writes no XMM register, in its VEX-coded form: the same.
   static final class Plain extends YmmOperation {
     final XmmOperation operation;

@@ -21,10 +21,10 @@ import java.nio.ByteOrder;
 /// quick compiler spends about a fifth of the time on it, and its code is faster. See
 /// docs/decisions/0004-translator.md.
 abstract sealed class MemoryEmitter {
-  final RegionEmitter e;
+  final OperandEmitter e;
   final CodeBuilder b;
 
-  private MemoryEmitter(RegionEmitter e) {
+  private MemoryEmitter(OperandEmitter e) {
     this.e = e;
     this.b = e.b;
   }
@@ -37,7 +37,7 @@ abstract sealed class MemoryEmitter {
               .getModule()
               .isExported("jdk.internal.misc", MemoryEmitter.class.getModule());
 
-  static MemoryEmitter of(RegionEmitter e) {
+  static MemoryEmitter of(OperandEmitter e) {
     return DIRECT ? new Direct(e) : new Portable(e);
   }
 
@@ -61,6 +61,12 @@ abstract sealed class MemoryEmitter {
   /// Stores a local at the address in a local.
   abstract void store(int size, int address, int value);
 
+  /// Loads longs from the address in a local and behind it, to locals one after the other.
+  abstract void loadLongs(int address, int count, int local);
+
+  /// Stores longs at the address in a local and behind it.
+  abstract void storeLongs(int address, int... locals);
+
   /// Code that resolves all references, without effect.
   void resolve() {}
 
@@ -74,7 +80,7 @@ abstract sealed class MemoryEmitter {
 
   /// With the class library's public interfaces.
   static final class Portable extends MemoryEmitter {
-    private Portable(RegionEmitter e) {
+    private Portable(OperandEmitter e) {
       super(e);
     }
 
@@ -107,10 +113,10 @@ abstract sealed class MemoryEmitter {
     void load(int size, int address) {
       b.lload(address);
       switch (size) {
-        case 1 -> e.invoke(RegionEmitter.RAW, "getByte", CD_int, CD_long);
-        case 2 -> e.invoke(RegionEmitter.RAW, "getShort", CD_int, CD_long);
-        case 4 -> e.invoke(RegionEmitter.RAW, "getInt", CD_int, CD_long);
-        default -> e.invoke(RegionEmitter.RAW, "getLong", CD_long, CD_long);
+        case 1 -> e.invoke(OperandEmitter.RAW, "getByte", CD_int, CD_long);
+        case 2 -> e.invoke(OperandEmitter.RAW, "getShort", CD_int, CD_long);
+        case 4 -> e.invoke(OperandEmitter.RAW, "getInt", CD_int, CD_long);
+        default -> e.invoke(OperandEmitter.RAW, "getLong", CD_long, CD_long);
       }
     }
 
@@ -119,10 +125,30 @@ abstract sealed class MemoryEmitter {
       b.lload(address);
       push(value, size);
       switch (size) {
-        case 1 -> e.invoke(RegionEmitter.RAW, "setByte", CD_void, CD_long, CD_int);
-        case 2 -> e.invoke(RegionEmitter.RAW, "setShort", CD_void, CD_long, CD_int);
-        case 4 -> e.invoke(RegionEmitter.RAW, "setInt", CD_void, CD_long, CD_int);
-        default -> e.invoke(RegionEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
+        case 1 -> e.invoke(OperandEmitter.RAW, "setByte", CD_void, CD_long, CD_int);
+        case 2 -> e.invoke(OperandEmitter.RAW, "setShort", CD_void, CD_long, CD_int);
+        case 4 -> e.invoke(OperandEmitter.RAW, "setInt", CD_void, CD_long, CD_int);
+        default -> e.invoke(OperandEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
+      }
+    }
+
+    @Override
+    void loadLongs(int address, int count, int local) {
+      for (int i = 0; i < count; i++) {
+        b.lload(address);
+        e.addConstant(8L * i);
+        e.invoke(OperandEmitter.RAW, "getLong", CD_long, CD_long);
+        b.lstore(local + 2 * i);
+      }
+    }
+
+    @Override
+    void storeLongs(int address, int... locals) {
+      for (int i = 0; i < locals.length; i++) {
+        b.lload(address);
+        e.addConstant(8L * i);
+        b.lload(locals[i]);
+        e.invoke(OperandEmitter.RAW, "setLong", CD_void, CD_long, CD_long);
       }
     }
   }
@@ -134,7 +160,7 @@ abstract sealed class MemoryEmitter {
     /// Where an array's first element is, from the start of the array.
     private static final long FIRST = first();
 
-    private Direct(RegionEmitter e) {
+    private Direct(OperandEmitter e) {
       super(e);
     }
 
@@ -223,23 +249,51 @@ abstract sealed class MemoryEmitter {
     }
 
     @Override
+    void loadLongs(int address, int count, int local) {
+      for (int i = 0; i < count; i++) {
+        unsafe();
+        b.lload(address);
+        e.addConstant(8L * i);
+        call("getLong", CD_long, CD_long);
+        b.lstore(local + 2 * i);
+      }
+      unsafe();
+      call("loadFence", CD_void);
+    }
+
+    @Override
+    void storeLongs(int address, int... locals) {
+      unsafe();
+      call("storeFence", CD_void);
+      for (int i = 0; i < locals.length; i++) {
+        unsafe();
+        b.lload(address);
+        e.addConstant(8L * i);
+        b.lload(locals[i]);
+        call("putLong", CD_void, CD_long, CD_long);
+      }
+    }
+
+    @Override
     void resolve() {
-      b.getstatic(RegionEmitter.SUPPORT, "SCRATCH", CD_long).lstore(RegionEmitter.ADDRESS);
-      b.lconst_0().lstore(RegionEmitter.VALUE2);
-      b.iconst_0().istore(RegionEmitter.VALUE);
+      b.getstatic(OperandEmitter.SUPPORT, "SCRATCH", CD_long).lstore(OperandEmitter.ADDRESS);
+      b.lconst_0().lstore(OperandEmitter.VALUE2);
+      b.iconst_0().istore(OperandEmitter.VALUE);
       for (int size = 1; size <= 8; size *= 2) {
-        load(size, RegionEmitter.ADDRESS);
+        load(size, OperandEmitter.ADDRESS);
         if (size == 8) {
           b.pop2();
         } else {
           b.pop();
         }
-        store(size, RegionEmitter.ADDRESS, size == 8 ? RegionEmitter.VALUE2 : RegionEmitter.VALUE);
+        store(
+            size, OperandEmitter.ADDRESS, size == 8 ? OperandEmitter.VALUE2 : OperandEmitter.VALUE);
       }
-      b.getstatic(RegionEmitter.SUPPORT, "WORDS", CD_long.arrayType()).astore(RegionEmitter.ARRAY);
-      loadElement(RegionEmitter.ARRAY, 0);
-      b.lstore(RegionEmitter.VALUE2);
-      storeElement(RegionEmitter.ARRAY, 0, RegionEmitter.VALUE2);
+      b.getstatic(OperandEmitter.SUPPORT, "WORDS", CD_long.arrayType())
+          .astore(OperandEmitter.ARRAY);
+      loadElement(OperandEmitter.ARRAY, 0);
+      b.lstore(OperandEmitter.VALUE2);
+      storeElement(OperandEmitter.ARRAY, 0, OperandEmitter.VALUE2);
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.partita.engine.software;
 
 import dev.partita.hypervisor.GuestMemory;
+import java.util.Map;
 
 /// Address translation of one processor: paging, the {@link Tlb}s, and everything that the fast
 /// path in
@@ -56,12 +57,27 @@ final class Mmu {
   private final Tlb guarded = new Tlb();
   private Tlb current = supervisor;
 
+  /// Bit n: code was fetched from a large page whose address has n in bits 26:21.
+  private long largeCode;
+
+  private int largestCodePage = 12;
+
   // What the last walk found.
   private boolean pageGlobal;
-  private boolean pageWritable;
 
-  /// Counts walks, for statistics.
-  long walks;
+  /// Bits of a linear address within the page: 12 for a page of 4 KiB.
+  private int pageShift;
+
+  /// A walk that met an entry which another processor was changing: no physical address.
+  private static final long CHANGED = -1;
+
+  // For statistics.
+  private long walks;
+  private long readMisses;
+  private long writeMisses;
+  private long fetchMisses;
+  private long crossings;
+  private long writesToCode;
 
   /// What {@link #compareExchange128} found when it did not exchange.
   long oldLow;
@@ -74,6 +90,20 @@ final class Mmu {
     this.memory = partition.memory();
     this.code = partition.code();
     this.host = memory.segment().address();
+  }
+
+  void count(Map<String, Long> counters) {
+    counters.put("page walks", walks);
+    counters.put("tlb misses reads", readMisses);
+    counters.put("tlb misses writes", writeMisses);
+    counters.put("tlb misses code", fetchMisses);
+    counters.put("accesses across pages", crossings);
+    counters.put("writes to pages with code", writesToCode);
+  }
+
+  /// Accesses that the tables did not answer, those to pages with code and to devices among them.
+  long misses() {
+    return readMisses + writeMisses + fetchMisses;
   }
 
   Tlb current() {
@@ -103,6 +133,8 @@ final class Mmu {
     supervisor.flush();
     guarded.flush();
     c.owner.forgetJumps();
+    largeCode = 0;
+    largestCodePage = 12;
   }
 
   /// Forgets what is not global: CR3 was written.
@@ -117,12 +149,23 @@ final class Mmu {
     c.owner.forgetJumps();
   }
 
-  /// Forgets one page: INVLPG.
+  /// Forgets one page, of whatever size: INVLPG.
   void flushPage(long address) {
     user.flushPage(address);
     supervisor.flushPage(address);
     guarded.flushPage(address);
-    c.owner.forgetJumps(address);
+    c.owner.forgetJumps(address, codePageShift(address));
+  }
+
+  private void noteLargeCode(long address) {
+    // Pages of 4 MiB have two bits; the few of 1 GiB, all.
+    largeCode |= pageShift > 22 ? -1 : 3L << (address >>> 21 & 62);
+    largestCodePage = Math.max(largestCodePage, pageShift);
+  }
+
+  /// Bits of an address within the largest page of code that may be there.
+  private int codePageShift(long address) {
+    return (largeCode >>> (address >>> 21) & 1) != 0 ? largestCodePage : 12;
   }
 
   /// Forgets direct write access to a page of RAM; called while no processor runs.
@@ -155,18 +198,26 @@ final class Mmu {
     walks++;
     if ((c.cr0 & Cpu.CR0_PG) == 0) {
       pageGlobal = false;
-      pageWritable = true;
+      pageShift = 12;
       return address & 0xFFFF_FFFFL;
     }
-    if ((c.cr4 & Cpu.CR4_PAE) == 0) {
-      return walk32(address & 0xFFFF_FFFFL, access, userAccess);
-    }
-    if ((c.efer & Cpu.EFER_LMA) == 0) {
-      return walkPae(address & 0xFFFF_FFFFL, access, userAccess);
-    }
-    if (!Cpu.canonical(address)) {
+    if (c.longMode() && !Cpu.canonical(address)) {
       throw c.generalProtection(0);
     }
+    long physical;
+    do {
+      if ((c.cr4 & Cpu.CR4_PAE) == 0) {
+        physical = walk32(address & 0xFFFF_FFFFL, access, userAccess);
+      } else if ((c.efer & Cpu.EFER_LMA) == 0) {
+        physical = walkPae(address & 0xFFFF_FFFFL, access, userAccess);
+      } else {
+        physical = walk64(address, access, userAccess);
+      }
+    } while (physical == CHANGED);
+    return physical;
+  }
+
+  private long walk64(long address, int access, boolean userAccess) {
     long rights = WRITABLE | USER;
     long noExecute = 0;
     long entryAddress = (c.cr3 & ADDRESS_MASK) + (address >>> 36 & 0xFF8);
@@ -194,13 +245,17 @@ final class Mmu {
       noExecute |= entry & NO_EXECUTE;
       if (last) {
         checkRights(address, access, userAccess, rights, noExecute != 0);
-        setAccessed(entryAddress, entry, access == WRITE, 8);
-        long sizeMask = (1L << 12 + 9 * (level - 1)) - 1;
+        if (!setAccessed(entryAddress, entry, access == WRITE, 8)) {
+          return CHANGED;
+        }
+        pageShift = 12 + 9 * (level - 1);
+        long sizeMask = (1L << pageShift) - 1;
         pageGlobal = (entry & GLOBAL) != 0;
-        pageWritable = (entry & DIRTY) != 0 || access == WRITE;
         return entry & ADDRESS_MASK & ~sizeMask | address & sizeMask;
       }
-      setAccessed(entryAddress, entry, false, 8);
+      if (!setAccessed(entryAddress, entry, false, 8)) {
+        return CHANGED;
+      }
       entryAddress = (entry & ADDRESS_MASK) + (address >>> 12 + 9 * (level - 2) & 0x1FF) * 8;
     }
   }
@@ -233,13 +288,17 @@ final class Mmu {
       noExecute |= entry & NO_EXECUTE;
       if (last) {
         checkRights(address, access, userAccess, rights, noExecute != 0);
-        setAccessed(entryAddress, entry, access == WRITE, 8);
-        long sizeMask = level == 2 ? 0x1F_FFFF : 0xFFF;
+        if (!setAccessed(entryAddress, entry, access == WRITE, 8)) {
+          return CHANGED;
+        }
+        pageShift = level == 2 ? 21 : 12;
+        long sizeMask = (1L << pageShift) - 1;
         pageGlobal = (entry & GLOBAL) != 0;
-        pageWritable = (entry & DIRTY) != 0 || access == WRITE;
         return entry & ADDRESS_MASK & ~sizeMask | address & sizeMask;
       }
-      setAccessed(entryAddress, entry, false, 8);
+      if (!setAccessed(entryAddress, entry, false, 8)) {
+        return CHANGED;
+      }
       entryAddress = (entry & ADDRESS_MASK) + (address >>> 12 & 0x1FF) * 8;
     }
   }
@@ -256,21 +315,27 @@ final class Mmu {
         throw fault(address, access, userAccess, ERROR_PRESENT | ERROR_RESERVED);
       }
       checkRights(address, access, userAccess, directory, false);
-      setAccessed(directoryAddress, directory, access == WRITE, 4);
+      if (!setAccessed(directoryAddress, directory, access == WRITE, 4)) {
+        return CHANGED;
+      }
       pageGlobal = (directory & GLOBAL) != 0;
-      pageWritable = (directory & DIRTY) != 0 || access == WRITE;
+      pageShift = 22;
       return directory & 0xFFC0_0000L | (directory >>> 13 & 0xFF) << 32 | address & 0x3F_FFFF;
     }
-    setAccessed(directoryAddress, directory, false, 4);
+    if (!setAccessed(directoryAddress, directory, false, 4)) {
+      return CHANGED;
+    }
     long entryAddress = (directory & 0xFFFF_F000L) + (address >>> 12 & 0x3FF) * 4;
     long entry = readEntry32(entryAddress);
     if ((entry & PRESENT) == 0) {
       throw fault(address, access, userAccess, 0);
     }
     checkRights(address, access, userAccess, directory & entry, false);
-    setAccessed(entryAddress, entry, access == WRITE, 4);
+    if (!setAccessed(entryAddress, entry, access == WRITE, 4)) {
+      return CHANGED;
+    }
     pageGlobal = (entry & GLOBAL) != 0;
-    pageWritable = (entry & DIRTY) != 0 || access == WRITE;
+    pageShift = 12;
     return entry & 0xFFFF_F000L | address & 0xFFF;
   }
 
@@ -318,33 +383,27 @@ final class Mmu {
     return offset < 0 ? 0 : Raw.getInt(host + offset) & 0xFFFF_FFFFL;
   }
 
-  private void setAccessed(long entryAddress, long entry, boolean dirty, int size) {
+  /// Sets the accessed bit, and the dirty bit, of an entry that was read.
+  ///
+  /// A processor that takes an entry away with an exchange learns from it whether the page was
+  /// written, so none may use an entry to write whose dirty bit it could not set (SDM volume 3,
+  /// 4.8: it is set with a locked update).
+  ///
+  /// @return false if the entry has changed since: the walk begins again
+  private boolean setAccessed(long entryAddress, long entry, boolean dirty, int size) {
     long wanted = entry | ACCESSED | (dirty ? DIRTY : 0);
     if (wanted == entry) {
-      return;
+      return true;
     }
-    long offset = memory.offset(entryAddress);
-    long at = host + offset;
-    while (true) {
-      boolean done =
-          size == 8
-              ? Raw.compareAndSetLong(at, entry, wanted)
-              : Raw.compareAndSetInt(at, (int) entry, (int) wanted);
-      if (done) {
-        memory.markDirty(entryAddress, size);
-        return;
-      }
-      long now = size == 8 ? Raw.getLong(at) : Raw.getInt(at) & 0xFFFF_FFFFL;
-      if ((now | ACCESSED | DIRTY) != (entry | ACCESSED | DIRTY)) {
-        // Another processor changed the entry under the walk: what was read was valid then.
-        return;
-      }
-      entry = now;
-      wanted = entry | ACCESSED | (dirty ? DIRTY : 0);
-      if (wanted == entry) {
-        return;
-      }
+    long at = host + memory.offset(entryAddress);
+    boolean done =
+        size == 8
+            ? Raw.compareAndSetLong(at, entry, wanted)
+            : Raw.compareAndSetInt(at, (int) entry, (int) wanted);
+    if (done) {
+      memory.markDirty(entryAddress, size);
     }
+    return done;
   }
 
   /// Notes a translation in the tables, if the page is RAM.
@@ -355,15 +414,23 @@ final class Mmu {
     }
     long hostPage = host + offset;
     if (access == FETCH) {
-      current.enter(current.fetch, address, hostPage, pageGlobal);
+      current.enter(current.fetch, address, hostPage, pageGlobal, pageShift);
+      if (pageShift > 12) {
+        noteLargeCode(address);
+      }
       return;
     }
-    current.enter(current.read, address, hostPage, pageGlobal);
-    if (access == WRITE && code.allowDirectWrites(offset)) {
+    current.enter(current.read, address, hostPage, pageGlobal, pageShift);
+    if (access != WRITE) {
+      return;
+    }
+    if (!code.allowDirectWrites(offset)) {
+      writesToCode++;
+    } else {
       if (memory.tracking()) {
         memory.markDirty(physical & ~0xFFFL, 1);
       }
-      current.enter(current.write, address, hostPage, pageGlobal);
+      current.enter(current.write, address, hostPage, pageGlobal, pageShift);
     }
   }
 
@@ -376,6 +443,7 @@ final class Mmu {
     if (t.fetch[slot] == (address & Tlb.PAGE_MASK)) {
       return address + t.fetch[slot + 1] - host;
     }
+    fetchMisses++;
     long physical = translate(address, FETCH);
     enter(address, physical, FETCH);
     return memory.offset(physical);
@@ -398,12 +466,14 @@ final class Mmu {
     if ((address & 0xFFF) + size > 4096) {
       return loadCrossing(address, size);
     }
+    readMisses++;
     long physical = translate(address, READ);
     enter(address, physical, READ);
     return loadPhysical(physical, size);
   }
 
   private long loadCrossing(long address, int size) {
+    crossings++;
     int first = 4096 - (int) (address & 0xFFF);
     long next = nextPage(address);
     long low = translate(address, READ);
@@ -449,12 +519,14 @@ final class Mmu {
       storeCrossing(address, size, value);
       return;
     }
+    writeMisses++;
     long physical = translate(address, WRITE);
     enter(address, physical, WRITE);
     storePhysical(physical, size, value);
   }
 
   private void storeCrossing(long address, int size, long value) {
+    crossings++;
     int first = 4096 - (int) (address & 0xFFF);
     long next = nextPage(address);
     long low = translate(address, WRITE);

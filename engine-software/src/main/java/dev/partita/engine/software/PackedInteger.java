@@ -30,7 +30,7 @@ final class PackedInteger {
   private static long half0fLow(int op, long a, long b) {
     return switch (op) {
       case 0x54 -> a & b;
-      case 0x55 -> ~a & b;
+      case 0x55 -> andNot(a, b);
       case 0x56 -> a | b;
       case 0x57 -> a ^ b;
       case 0x64 -> greater(a, b, H8, 7);
@@ -46,7 +46,7 @@ final class PackedInteger {
   private static long half0fD(int op, long a, long b) {
     return switch (op) {
       case 0xDB -> a & b;
-      case 0xDF -> ~a & b;
+      case 0xDF -> andNot(a, b);
       case 0xD4 -> a + b;
       case 0xD5 -> pmullw(a, b);
       case 0xD8 -> subtractUnsignedSaturated(a, b, H8, 7);
@@ -79,7 +79,7 @@ final class PackedInteger {
 
   private static long half0fF(int op, long a, long b) {
     return switch (op) {
-      case 0xF4 -> (a & 0xFFFF_FFFFL) * (b & 0xFFFF_FFFFL);
+      case 0xF4 -> pmuludq(a, b);
       case 0xF5 -> pmaddwd(a, b);
       case 0xF6 -> psadbw(a, b);
       case 0xF8 -> subtract(a, b, H8);
@@ -140,6 +140,13 @@ final class PackedInteger {
     };
   }
 
+  // Small methods: the JVM's first compiler inlines what has 35 bytes of bytecode at most, and the
+  // translator calls them (PackedEmitter).
+
+  static long andNot(long a, long b) {
+    return ~a & b;
+  }
+
   // ---- Adding and subtracting
 
   static long add(long a, long b, long h) {
@@ -164,12 +171,14 @@ final class PackedInteger {
 
   static long addUnsignedSaturated(long a, long b, long h, int width) {
     long sum = add(a, b, h);
-    return sum | spread(((a & b) | ((a | b) & ~sum)) & h, width);
+    // A top bit carries out where both are set, or one is and the sum's is not.
+    return sum | spread(select(a ^ b, ~sum, a) & h, width);
   }
 
   static long subtractUnsignedSaturated(long a, long b, long h, int width) {
     long difference = subtract(a, b, h);
-    return difference & ~spread(((~a & b) | ((~a | b) & difference)) & h, width);
+    // A top bit borrows where b's is set and a's is not, or both are equal and the difference's is.
+    return difference & ~spread(select(a ^ b, b, difference) & h, width);
   }
 
   static long addSaturated(long a, long b, long h, int width) {
@@ -191,14 +200,17 @@ final class PackedInteger {
   // ---- Comparing
 
   static long equal(long a, long b, long h, int width) {
-    long x = a ^ b;
+    return zero(a ^ b, h, width);
+  }
+
+  private static long zero(long x, long h, int width) {
     return spread(~((x & ~h) + ~h | x) & h, width);
   }
 
   /// Signed a > b.
   static long greater(long a, long b, long h, int width) {
     long d = subtract(b, a, h);
-    return spread(((b & ~a) | (~(a ^ b) & d)) & h, width);
+    return spread(select(a ^ b, b, d) & h, width);
   }
 
   static long minimum(long a, long b, long h, int width) {
@@ -271,6 +283,10 @@ final class PackedInteger {
     return (a * b & 0xFFFF_FFFFL) | (a >>> 32) * (b >>> 32) << 32;
   }
 
+  static long pmuludq(long a, long b) {
+    return (a & 0xFFFF_FFFFL) * (b & 0xFFFF_FFFFL);
+  }
+
   static long pmaddwd(long a, long b) {
     int low = (short) a * (short) b + (short) (a >>> 16) * (short) (b >>> 16);
     int high = (short) (a >>> 32) * (short) (b >>> 32) + (short) (a >>> 48) * (short) (b >>> 48);
@@ -289,11 +305,13 @@ final class PackedInteger {
   }
 
   static long psadbw(long a, long b) {
-    int sum = 0;
-    for (int i = 0; i < 64; i += 8) {
-      sum += Math.abs((int) (a >>> i & 0xFF) - (int) (b >>> i & 0xFF));
-    }
-    return sum;
+    return sumOfBytes(
+        subtractUnsignedSaturated(a, b, H8, 7) | subtractUnsignedSaturated(b, a, H8, 7));
+  }
+
+  private static long sumOfBytes(long a) {
+    long words = (a & 0x00FF_00FF_00FF_00FFL) + (a >>> 8 & 0x00FF_00FF_00FF_00FFL);
+    return words * 0x0001_0001_0001_0001L >>> 48;
   }
 
   static int saturate16(int v) {
@@ -363,11 +381,27 @@ final class PackedInteger {
   /// @param log 0 for bytes, 1 for words, 2 for doublewords
   static long interleaveLow(long a, long b, int log) {
     return switch (log) {
-      case 0 -> spreadBytes(a) | spreadBytes(b) << 8;
-      case 1 ->
-          (a & 0xFFFF) | (b & 0xFFFF) << 16 | (a >>> 16 & 0xFFFF) << 32 | (b >>> 16 & 0xFFFF) << 48;
-      default -> (a & 0xFFFF_FFFFL) | b << 32;
+      case 0 -> interleaveBytes(a, b);
+      case 1 -> interleaveWords(a, b);
+      default -> interleaveDwords(a, b);
     };
+  }
+
+  static long interleaveBytes(long a, long b) {
+    return spreadBytes(a) | spreadBytes(b) << 8;
+  }
+
+  static long interleaveWords(long a, long b) {
+    return spreadWords(a) | spreadWords(b) << 16;
+  }
+
+  static long interleaveDwords(long a, long b) {
+    return a & 0xFFFF_FFFFL | b << 32;
+  }
+
+  /// The low two words as two doublewords.
+  private static long spreadWords(long a) {
+    return (a & 0xFFFF) | (a & 0xFFFF_0000L) << 16;
   }
 
   static long interleaveHigh(long a, long b, int log) {
@@ -394,17 +428,18 @@ final class PackedInteger {
       case 0xD2 -> n > 31 ? 0 : a >>> n & (0xFFFF_FFFFL >>> n) * 0x1_0000_0001L;
       case 0xD3 -> n > 63 ? 0 : a >>> n;
       case 0xE1 -> shiftArithmetic16(a, Math.min(n, 15));
-      case 0xE2 -> {
-        int m = Math.min(n, 31);
-        yield ((int) a >> m & 0xFFFF_FFFFL) | (long) ((int) (a >>> 32) >> m) << 32;
-      }
+      case 0xE2 -> shiftArithmetic32(a, Math.min(n, 31));
       case 0xF1 -> n > 15 ? 0 : a << n & (0xFFFFL << n & 0xFFFF) * 0x0001_0001_0001_0001L;
       case 0xF2 -> n > 31 ? 0 : a << n & (0xFFFF_FFFFL << n & 0xFFFF_FFFFL) * 0x1_0000_0001L;
       default -> n > 63 ? 0 : a << n;
     };
   }
 
-  private static long shiftArithmetic16(long a, int n) {
+  static long shiftArithmetic32(long a, int n) {
+    return ((int) a >> n & 0xFFFF_FFFFL) | (long) ((int) (a >>> 32) >> n) << 32;
+  }
+
+  static long shiftArithmetic16(long a, int n) {
     long logical = a >>> n & (0xFFFFL >>> n) * 0x0001_0001_0001_0001L;
     long signs = spread(a & H16, 15);
     return logical | signs & (0xFFFFL << 16 - n & 0xFFFF) * 0x0001_0001_0001_0001L;

@@ -76,6 +76,15 @@ final class PackedIntegerInstructions {
       c.xmm[to] = 0;
       c.xmm[to + 1] = 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.clear(to);
+      v.clear(to + 1);
+      return true;
+    }
   }
 
   /// PCMPEQB, PCMPEQW, PCMPEQD of a register with itself.
@@ -91,6 +100,17 @@ final class PackedIntegerInstructions {
       c.requireSse();
       c.xmm[to] = -1L;
       c.xmm[to + 1] = -1L;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      e.b.loadConstant(-1L);
+      v.put(to);
+      e.b.loadConstant(-1L);
+      v.put(to + 1);
+      return true;
     }
   }
 
@@ -110,6 +130,14 @@ final class PackedIntegerInstructions {
       x[to] ^= x[from];
       x[to + 1] ^= x[from + 1];
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xEF, to, to, from, 2);
+      return true;
+    }
   }
 
   static final class And extends Operation {
@@ -127,6 +155,14 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] &= x[from];
       x[to + 1] &= x[from + 1];
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xDB, to, to, from, 2);
+      return true;
     }
   }
 
@@ -146,6 +182,14 @@ final class PackedIntegerInstructions {
       x[to] |= x[from];
       x[to + 1] |= x[from + 1];
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xEB, to, to, from, 2);
+      return true;
+    }
   }
 
   static final class EqualBytes extends Operation {
@@ -163,6 +207,14 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.equal(x[to], x[from], PackedInteger.H8, 7);
       x[to + 1] = PackedInteger.equal(x[to + 1], x[from + 1], PackedInteger.H8, 7);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0x74, to, to, from, 2);
+      return true;
     }
   }
 
@@ -185,6 +237,15 @@ final class PackedIntegerInstructions {
       x[to] = PackedInteger.equal(x[to], low, PackedInteger.H8, 7);
       x[to + 1] = PackedInteger.equal(x[to + 1], high, PackedInteger.H8, 7);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 16, true);
+      v.packed.halves(0x74, to, to, YmmOperation.OPERAND, 2);
+      return true;
+    }
   }
 
   static final class SubtractBytes extends Operation {
@@ -202,6 +263,14 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.subtract(x[to], x[from], PackedInteger.H8);
       x[to + 1] = PackedInteger.subtract(x[to + 1], x[from + 1], PackedInteger.H8);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xF8, to, to, from, 2);
+      return true;
     }
   }
 
@@ -221,6 +290,14 @@ final class PackedIntegerInstructions {
       x[to] = PackedInteger.minimumUnsigned(x[to], x[from], PackedInteger.H8, 7);
       x[to + 1] = PackedInteger.minimumUnsigned(x[to + 1], x[from + 1], PackedInteger.H8, 7);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xDA, to, to, from, 2);
+      return true;
+    }
   }
 
   static final class Add32 extends Operation {
@@ -238,6 +315,14 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.add(x[to], x[from], PackedInteger.H32);
       x[to + 1] = PackedInteger.add(x[to + 1], x[from + 1], PackedInteger.H32);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xFE, to, to, from, 2);
+      return true;
     }
   }
 
@@ -257,6 +342,14 @@ final class PackedIntegerInstructions {
       x[to] += x[from];
       x[to + 1] += x[from + 1];
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.halves(0xD4, to, to, from, 2);
+      return true;
+    }
   }
 
   /// PMOVMSKB.
@@ -274,6 +367,15 @@ final class PackedIntegerInstructions {
       c.requireSse();
       long[] x = c.xmm;
       c.r[to] = PackedInteger.topBits(x[from]) | PackedInteger.topBits(x[from + 1]) << 8;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.topBits(from, 2);
+      e.putInt(to);
+      return true;
     }
   }
 
@@ -294,6 +396,16 @@ final class PackedIntegerInstructions {
       x[to] = PackedInteger.half(op, x[to], low);
       x[to + 1] = PackedInteger.half(op, x[to + 1], high);
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.halves(op, to, first, from, 2);
+    }
   }
 
   /// PACKSS, PACKUS, PHADD, PHSUB.
@@ -310,6 +422,16 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.join(op, x[to], x[to + 1]);
       x[to + 1] = PackedInteger.join(op, low, high);
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.join(op, to, first, from);
     }
   }
 
@@ -336,6 +458,16 @@ final class PackedIntegerInstructions {
         x[to] = PackedInteger.interleaveLow(a, low, log);
         x[to + 1] = PackedInteger.interleaveHigh(a, low, log);
       }
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.interleave(to, first, from, log, false);
     }
   }
 
@@ -364,6 +496,16 @@ final class PackedIntegerInstructions {
         x[to + 1] = PackedInteger.interleaveHigh(a, high, log);
       }
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.interleave(to, first, from, log, true);
+    }
   }
 
   /// PSRL, PSRA, PSLL with the count in a register or memory.
@@ -380,6 +522,16 @@ final class PackedIntegerInstructions {
       long[] x = c.xmm;
       x[to] = PackedInteger.shift(op, x[to], low);
       x[to + 1] = PackedInteger.shift(op, x[to + 1], low);
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.shiftBy(op, to, first, from, 2);
     }
   }
 
@@ -423,6 +575,14 @@ final class PackedIntegerInstructions {
       x[register] = PackedInteger.shift(op, x[register], count);
       x[register + 1] = PackedInteger.shift(op, x[register + 1], count);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.shift(op, register, register, count, 2);
+      return true;
+    }
   }
 
   /// PSRLDQ, PSLLDQ.
@@ -453,6 +613,19 @@ final class PackedIntegerInstructions {
         x[register + 1] = PackedInteger.align(0, high, count);
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      int n = Math.min(count, 16);
+      if (left) {
+        v.packed.align(register, register, -1, 16 - n);
+      } else {
+        v.packed.align(register, -1, register, n);
+      }
+      return true;
+    }
   }
 
   static final class ShuffleBytes extends XmmOperation {
@@ -467,6 +640,16 @@ final class PackedIntegerInstructions {
       long b = x[to + 1];
       x[to] = PackedInteger.shuffleBytes(a, b, low);
       x[to + 1] = PackedInteger.shuffleBytes(a, b, high);
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.shuffleBytes(to, first, from);
     }
   }
 

@@ -125,6 +125,20 @@ final class PackedShuffle {
         }
       }
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      if (prefix == 0x66) {
+        v.packed.shuffleDwords(to, from, from, control);
+      } else {
+        v.packed.shuffleWords(to, from, control, prefix != 0xF2);
+      }
+    }
   }
 
   /// SHUFPS.
@@ -146,6 +160,16 @@ final class PackedShuffle {
           PackedInteger.dword(low, high, control >> 4)
               | PackedInteger.dword(low, high, control >> 6) << 32;
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.shuffleDwords(to, first, from, control);
+    }
   }
 
   /// SHUFPD.
@@ -162,6 +186,16 @@ final class PackedShuffle {
       long[] x = c.xmm;
       x[to] = x[to + (control & 1)];
       x[to + 1] = (control & 2) == 0 ? low : high;
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.choose(to, first + (control & 1), from + (control >> 1 & 1));
     }
   }
 
@@ -187,6 +221,15 @@ final class PackedShuffle {
               ? low >>> 63 | high >>> 63 << 1
               : low >>> 31 & 1 | low >>> 63 << 1 | (high >>> 31 & 1) << 2 | high >>> 63 << 3;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.signs(from, doubles, 2);
+      e.putInt(to);
+      return true;
+    }
   }
 
   /// BLENDPS, BLENDPD, PBLENDW.
@@ -207,6 +250,16 @@ final class PackedShuffle {
       long[] x = c.xmm;
       x[to] = PackedInteger.select(maskLow, low, x[to]);
       x[to + 1] = PackedInteger.select(maskHigh, high, x[to + 1]);
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.blend(to, first, from, maskLow, maskHigh);
     }
   }
 
@@ -234,6 +287,16 @@ final class PackedShuffle {
         default -> a >> 63;
       };
     }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.blendVariable(to, first, from, width);
+    }
   }
 
   /// PALIGNR.
@@ -252,6 +315,16 @@ final class PackedShuffle {
       long b = x[to + 1];
       x[to] = align(b, a, high, low, bytes);
       x[to + 1] = align(0, b, a, high, bytes);
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      v.packed.align(to, first, from, bytes);
     }
   }
 

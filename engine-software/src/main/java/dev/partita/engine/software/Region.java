@@ -1,5 +1,8 @@
 package dev.partita.engine.software;
 
+import java.util.HashSet;
+import org.jspecify.annotations.Nullable;
+
 /// A piece of hot guest code that was translated to a method of the JVM: several blocks with the
 /// jumps between them. Position-independent, as blocks are; shared by all processors.
 final class Region {
@@ -44,6 +47,12 @@ final class Region {
   /// Made for the JVM's optimizing compiler.
   final boolean optimized;
 
+  /// By site: why control leaves there, when nothing is thrown.
+  private final RegionExit[] exits;
+
+  /// Told when it is given up; null until it is in use.
+  volatile @Nullable RegionJournal journal;
+
   /// Instructions executed. Racy: some may be lost.
   long executed;
 
@@ -70,6 +79,25 @@ final class Region {
     this.codeSize = codeSize;
     this.emitted = emitted;
     this.called = called;
+    this.exits = exits(shape, ripOffset);
+  }
+
+  private static RegionExit[] exits(RegionShape shape, long[] ripOffset) {
+    var inside = new HashSet<Long>();
+    shape.nodes.forEach(node -> inside.add(node.offset));
+    var exits = new RegionExit[ripOffset.length];
+    for (int i = 0; i < exits.length; i++) {
+      exits[i] =
+          ripOffset[i] == DYNAMIC
+              ? RegionExit.INDIRECT
+              : inside.contains(ripOffset[i]) ? RegionExit.LOOP : RegionExit.JUMP;
+    }
+    return exits;
+  }
+
+  /// Why the last run of a processor ended.
+  RegionExit exit(Cpu c) {
+    return c.regionThrown != null ? RegionExit.THROWN : exits[c.regionSite];
   }
 
   /// Runs it from its entry, RIP; sets RIP.
@@ -101,17 +129,22 @@ final class Region {
   }
 
   /// The code was written over, or the region is not worth its room.
-  void invalidate() {
+  void invalidate(DropReason reason) {
     var entry = entry();
     if (entry.region == this) {
       entry.region = null;
       entry.heat = SoftwareProcessor.HEAT;
     }
-    retire();
+    retire(reason);
   }
 
-  /// Another region has taken its place.
-  void retire() {
+  /// Not to be entered again.
+  void retire(DropReason reason) {
+    var told = journal;
+    journal = null;
+    if (told != null) {
+      told.dropped(this, reason);
+    }
     valid = false;
     for (var block : blocks) {
       block.left(this);

@@ -38,6 +38,8 @@ final class RegionCompiler {
 
   /// Generates the class of a region.
   ///
+  /// The class's name ends with the guest's RIP, for profilers and crash reports.
+  ///
   /// @param optimized whether it is worth the JVM's optimizing compiler: the class's name tells the
   ///     JVM (jvm.options)
   static Generated generate(RegionShape shape, boolean optimized) {
@@ -50,7 +52,7 @@ final class RegionCompiler {
 
   private static Generated generate(
       RegionShape shape, boolean optimized, @Nullable RegionEmitter first) {
-    var name = optimized ? "OptimizedRegion" : "TranslatedRegion";
+    var name = (optimized ? "OptimizedRegion_" : "TranslatedRegion_") + Long.toHexString(shape.rip);
     var self = ClassDesc.of(RegionCode.class.getPackageName(), name);
     var holder = new RegionEmitter[1];
     byte[] bytes =

@@ -66,6 +66,11 @@ final class RegionShape {
   }
 
   final List<Node> nodes = new ArrayList<>();
+
+  /// The entry's linear address when the shape was found: regions are position-independent, but
+  /// for whoever looks at profiles.
+  long rip;
+
   final int mode;
   final int[] pageDistance;
   final long[] pageOffset;
@@ -97,6 +102,7 @@ final class RegionShape {
       copies.put(node, new Node(node.block, node.offset));
     }
     var shape = new RegionShape(mode, pageDistance, pageOffset);
+    shape.rip = rip;
     for (var node : nodes.subList(0, kept)) {
       var copy = copies.get(node);
       if (copy != null) {
@@ -168,6 +174,7 @@ final class RegionShape {
         follow(open.poll());
       }
       var shape = new RegionShape(mode, pages);
+      shape.rip = base;
       shape.nodes.addAll(found.values());
       connectReturns(shape.nodes);
       shape.countPredecessors();

@@ -89,7 +89,7 @@ final class ShiftInstructions {
       }
       if (fixed != BY_CL) {
         return fixed < 8 * size
-            && e.update(this, () -> e.flag().shift(operation, size, fixed, memory == null));
+            && e.update(this, () -> e.arithmetic.shift(operation, size, fixed, memory == null));
       }
       return size >= 4 && memory == null && e.shiftByCl(operation, size, register);
     }

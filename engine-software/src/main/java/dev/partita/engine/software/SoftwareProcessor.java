@@ -137,6 +137,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   private long interceptNanos;
   private long regionRuns;
   private long regionInstructions;
+  private long optimizedInstructions;
+  private long regionsElsewhere;
+  private final long[] regionExits = new long[RegionExit.values().length];
 
   /// Instructions left before {@link #run} stops by itself; for tests of hostile code.
   private long budget = Long.MAX_VALUE;
@@ -249,9 +252,15 @@ final class SoftwareProcessor implements VirtualProcessor {
     counters.put("blocks decoded", blocksDecoded);
     counters.put("instructions decoded", decoder.decoded);
     counters.put("jump table misses", jumpMisses);
-    counters.put("page walks", cpu.mmu.walks);
+    cpu.mmu.count(counters);
+    counters.put("instructions interpreted", instructions - regionInstructions);
+    counters.put("instructions translated", regionInstructions - optimizedInstructions);
+    counters.put("instructions optimized", optimizedInstructions);
     counters.put("region runs", regionRuns);
-    counters.put("instructions translated", regionInstructions);
+    counters.put("region runs refused for pages mapped elsewhere", regionsElsewhere);
+    for (var exit : RegionExit.values()) {
+      counters.put("region exits " + exit.words, regionExits[exit.ordinal()]);
+    }
     if (index == 0) {
       partition.translator().count(counters);
     }
@@ -263,6 +272,14 @@ final class SoftwareProcessor implements VirtualProcessor {
     counters.put("nanoseconds halted", haltedNanos);
     counters.put("nanoseconds in intercepts", interceptNanos);
     return counters;
+  }
+
+  /// Adds what this processor did. Any thread; a little out of date.
+  void countTiers(TiersEvent event) {
+    event.interpreted += instructions - regionInstructions;
+    event.translated += regionInstructions - optimizedInstructions;
+    event.optimized += optimizedInstructions;
+    event.tlbMisses += cpu.mmu.misses();
   }
 
   @Override
@@ -435,14 +452,18 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   /// The translation of one page changed.
-  void forgetJumps(long page) {
+  ///
+  /// @param address in the page
+  /// @param shift bits of an address within the page
+  void forgetJumps(long address, int shift) {
     running = null;
     Arrays.fill(checkedRegion, null);
     // Blocks that begin in the page, or so near before it that they may reach into it.
-    long first = (page & ~0xFFFL) - 16;
+    long first = (address & -(1L << shift)) - 16;
+    long size = (1L << shift) + 16;
     long[] addresses = jumpAddress;
     for (int i = 0; i < addresses.length; i++) {
-      if (Long.compareUnsigned(addresses[i] - first, 4096 + 16) < 0) {
+      if (Long.compareUnsigned(addresses[i] - first, size) < 0) {
         addresses[i] = NO_JUMP;
       }
     }
@@ -603,6 +624,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         }
       }
       if (offset != region.pageOffset[i]) {
+        regionsElsewhere++;
         return false;
       }
     }
@@ -618,9 +640,13 @@ final class SoftwareProcessor implements VirtualProcessor {
     regionRuns++;
     int executed = region.run(c, limit);
     runningRegion = null;
+    regionExits[region.exit(c).ordinal()]++;
     if (executed >= 0) {
       instructions += executed;
       regionInstructions += executed;
+      if (region.optimized) {
+        optimizedInstructions += executed;
+      }
       long before = region.executed;
       region.executed = before + executed;
       if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
@@ -680,7 +706,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (block != null && block.secondPage >= 0) {
       long second = c.mmu.fetchOffset((linear | 0xFFF) + 1 & (c.is64() ? -1L : 0xFFFF_FFFFL));
       if (second != block.secondPage) {
-        code.drop(block);
+        code.drop(block, DropReason.PAGE_MOVED);
         block = null;
       }
     }
@@ -690,7 +716,7 @@ final class SoftwareProcessor implements VirtualProcessor {
       block = decoder.decode(linear, offset, (mode & Cpu.MODE_SINGLE) != 0);
       code.add(block);
       if (!decoder.unchanged(block)) {
-        code.drop(block);
+        code.drop(block, DropReason.WRITTEN_MEANWHILE);
       }
       decodingNanos += System.nanoTime() - start;
     }

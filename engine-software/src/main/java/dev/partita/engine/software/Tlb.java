@@ -30,6 +30,11 @@ final class Tlb {
   /// Whether the entry at an index, in any table, may be of a global page.
   private final boolean[] global = new boolean[ENTRIES];
 
+  /// By index: the bits of an address within the largest page that an entry there, in any table, is
+  /// a part of. 12 for pages of 4 KiB.
+  private final byte[] pageShift = new byte[ENTRIES];
+
+  private boolean anyLarge;
   private boolean anyGlobal;
   private boolean used = true;
 
@@ -41,9 +46,19 @@ final class Tlb {
     return ((int) (address >>> 12) & INDEX_MASK) << 1;
   }
 
-  void enter(long[] table, long address, long hostPage, boolean isGlobal) {
+  /// Notes a translation.
+  ///
+  /// @param shift bits of an address within the page that the page tables name: 12 or more
+  void enter(long[] table, long address, long hostPage, boolean isGlobal, int shift) {
     used = true;
     int slot = slot(address);
+    if (shift > 12) {
+      anyLarge = true;
+    }
+    if (anyLarge) {
+      // Another's shift may stay: then more is forgotten than must be.
+      pageShift[slot >> 1] = (byte) Math.max(pageShift[slot >> 1], shift);
+    }
     table[slot] = address & PAGE_MASK;
     table[slot + 1] = hostPage - (address & PAGE_MASK);
     // One bit serves three tables: it only tells whether a flush may spare the slot.
@@ -73,6 +88,8 @@ final class Tlb {
     Arrays.fill(write, EMPTY);
     Arrays.fill(fetch, EMPTY);
     Arrays.fill(global, false);
+    Arrays.fill(pageShift, (byte) 0);
+    anyLarge = false;
     anyGlobal = false;
     used = false;
   }
@@ -92,8 +109,19 @@ final class Tlb {
     }
   }
 
-  /// Forgets one page.
+  /// Forgets one page, and when it is a large one, all its parts (SDM volume 3, 4.10.2.3: a
+  /// processor may keep a large page as several smaller ones, and INVLPG forgets them all).
   void flushPage(long address) {
+    if (anyLarge) {
+      for (int i = 0; i < ENTRIES; i++) {
+        int shift = pageShift[i];
+        if (shift > 12) {
+          forget(read, 2 * i, address, shift);
+          forget(write, 2 * i, address, shift);
+          forget(fetch, 2 * i, address, shift);
+        }
+      }
+    }
     int slot = slot(address);
     long tag = address & PAGE_MASK;
     if (read[slot] == tag) {
@@ -104,6 +132,12 @@ final class Tlb {
     }
     if (fetch[slot] == tag) {
       fetch[slot] = EMPTY;
+    }
+  }
+
+  private static void forget(long[] table, int slot, long address, int shift) {
+    if (table[slot] != EMPTY && (table[slot] ^ address) >>> shift == 0) {
+      table[slot] = EMPTY;
     }
   }
 

@@ -43,8 +43,11 @@ final class Translator implements AutoCloseable {
   final AtomicLong inline = new AtomicLong();
   final AtomicLong called = new AtomicLong();
 
+  private final RegionJournal journal;
+
   Translator(SoftwarePartition partition) {
     this.partition = partition;
+    this.journal = new RegionJournal(partition);
   }
 
   private static Tier tier(String name) {
@@ -160,8 +163,10 @@ final class Translator implements AutoCloseable {
     for (int i = 0; i < WARM_UP; i++) {
       region.code.run(spare, 0, -1);
     }
+    long compiling = System.nanoTime() - generated;
     nanosGenerating.addAndGet(generated - start);
-    nanosCompiling.addAndGet(System.nanoTime() - generated);
+    nanosCompiling.addAndGet(compiling);
+    journal.made(region, generated - start, compiling);
     made.incrementAndGet();
     if (optimized) {
       madeOptimized.incrementAndGet();
@@ -177,9 +182,10 @@ final class Translator implements AutoCloseable {
   private static final int WARM_UP = TIER == Tier.MIXED ? 260 : 1;
 
   private synchronized void install(Region region) {
+    region.journal = journal;
     for (var block : region.blocks) {
       if (!block.joined(region)) {
-        region.invalidate();
+        region.invalidate(DropReason.WRITTEN_MEANWHILE);
         return;
       }
     }
@@ -189,19 +195,28 @@ final class Translator implements AutoCloseable {
     var old = region.entry().region;
     region.entry().region = region;
     if (!region.valid) {
-      region.invalidate();
+      region.invalidate(DropReason.WRITTEN_MEANWHILE);
     }
     if (old != null) {
-      old.retire();
+      old.retire(DropReason.REPLACED);
     }
     regions.removeIf(one -> !one.valid);
     regions.add(region);
     if (regions.size() > MAX_REGIONS) {
-      regions.remove().invalidate();
+      regions.remove().invalidate(DropReason.EVICTED);
     }
   }
 
+  /// Regions that may be entered.
+  synchronized int live() {
+    regions.removeIf(one -> !one.valid);
+    return regions.size();
+  }
+
   void count(Map<String, Long> counters) {
+    counters.put("blocks dropped", partition.code().invalidated);
+    counters.put("regions live", (long) live());
+    journal.count(counters);
     counters.put("regions", made.get());
     counters.put("regions optimized", madeOptimized.get());
     counters.put("regions failed", failed.get());
@@ -217,5 +232,6 @@ final class Translator implements AutoCloseable {
     closed = true;
     quick.stop();
     optimizing.stop();
+    journal.close();
   }
 }

@@ -100,6 +100,14 @@ final class VectorMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.copy(to, from, 2);
+      return true;
+    }
   }
 
   /// MOVUPS, MOVUPD, MOVDQU, LDDQU from memory.
@@ -126,6 +134,15 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 16, false);
+      v.copy(to, YmmOperation.OPERAND, 2);
+      return true;
+    }
   }
 
   /// MOVAPS, MOVAPD, MOVDQA, MOVNTDQA from memory.
@@ -151,6 +168,15 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 16, true);
+      v.copy(to, YmmOperation.OPERAND, 2);
+      return true;
+    }
   }
 
   /// MOVUPS, MOVUPD, MOVDQU to memory.
@@ -173,6 +199,14 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.store(memory, 16, from, false);
+      return true;
+    }
   }
 
   /// MOVAPS, MOVAPD, MOVDQA, MOVNTPS, MOVNTPD, MOVNTDQ to memory.
@@ -194,6 +228,14 @@ final class VectorMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.store(memory, 16, from, true);
+      return true;
     }
   }
 
@@ -218,6 +260,16 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 4, false);
+      v.copy(to, YmmOperation.OPERAND, 1);
+      v.clear(to + 1);
+      return true;
+    }
   }
 
   /// MOVSD and MOVQ from memory.
@@ -241,6 +293,16 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 8, false);
+      v.copy(to, YmmOperation.OPERAND, 1);
+      v.clear(to + 1);
+      return true;
+    }
   }
 
   /// MOVLPS, MOVLPD, MOVHPS, MOVHPD from memory.
@@ -262,6 +324,15 @@ final class VectorMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.loadOperand(memory, 8, false);
+      v.copy(to, YmmOperation.OPERAND, 1);
+      return true;
     }
   }
 
@@ -285,6 +356,16 @@ final class VectorMoves {
     int readsOnly() {
       return MemoryOperand.registers(memory);
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.get(from);
+      e.b.l2i();
+      e.store(memory, 4);
+      return true;
+    }
   }
 
   /// MOVSD, MOVQ, MOVLPS, MOVLPD, MOVHPS, MOVHPD to memory.
@@ -306,6 +387,15 @@ final class VectorMoves {
     @Override
     int readsOnly() {
       return MemoryOperand.registers(memory);
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.get(from);
+      e.store(memory, 8);
+      return true;
     }
   }
 
@@ -330,6 +420,14 @@ final class VectorMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.packed.mergeSingle(to, to, from);
+      return true;
+    }
   }
 
   /// MOVSD between registers: the upper half stays.
@@ -351,6 +449,14 @@ final class VectorMoves {
     @Override
     int readsOnly() {
       return 0;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.copy(to, from, 1);
+      return true;
     }
   }
 
@@ -375,6 +481,15 @@ final class VectorMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.copy(to, from, 1);
+      v.clear(to + 1);
+      return true;
+    }
   }
 
   /// MOVHLPS, MOVLHPS: one half to another.
@@ -397,6 +512,14 @@ final class VectorMoves {
     int readsOnly() {
       return 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.copy(to, from, 1);
+      return true;
+    }
   }
 
   /// MOVD from a general register or memory.
@@ -418,6 +541,15 @@ final class VectorMoves {
       c.xmm[to] = value & 0xFFFF_FFFFL;
       c.xmm[to + 1] = 0;
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.fromGeneral(e, to, memory, from, 4);
+      v.clear(to + 1);
+      return true;
+    }
   }
 
   /// MOVQ from a general register or memory.
@@ -437,6 +569,15 @@ final class VectorMoves {
       c.requireSse();
       c.xmm[to] = memory == null ? c.r[from] : memory.load64(c);
       c.xmm[to + 1] = 0;
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.fromGeneral(e, to, memory, from, 8);
+      v.clear(to + 1);
+      return true;
     }
   }
 
@@ -462,6 +603,20 @@ final class VectorMoves {
         memory.store32(c, value);
       }
     }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.get(from);
+      e.b.l2i();
+      if (memory == null) {
+        e.putInt(to);
+      } else {
+        e.store(memory, 4);
+      }
+      return true;
+    }
   }
 
   /// MOVQ to a general register or memory.
@@ -484,6 +639,19 @@ final class VectorMoves {
       } else {
         memory.store64(c, c.xmm[from]);
       }
+    }
+
+    @Override
+    boolean emit(RegionEmitter e) {
+      var v = e.vector;
+      v.requireSse();
+      v.get(from);
+      if (memory == null) {
+        e.putLong(to);
+      } else {
+        e.store(memory, 8);
+      }
+      return true;
     }
   }
 
@@ -515,6 +683,21 @@ final class VectorMoves {
           c.xmm[to] = low >>> 32 | low & 0xFFFF_FFFF_0000_0000L;
           c.xmm[to + 1] = high >>> 32 | high & 0xFFFF_FFFF_0000_0000L;
         }
+      }
+    }
+
+    @Override
+    boolean hasLane() {
+      return true;
+    }
+
+    @Override
+    void emitLane(VectorEmitter v, int to, int first, int from) {
+      if (kind == DOUBLES) {
+        v.packed.choose(to, from, from);
+      } else {
+        v.packed.shuffleDwords(
+            to, from, from, kind == EVEN_SINGLES ? 0b10_10_00_00 : 0b11_11_01_01);
       }
     }
   }

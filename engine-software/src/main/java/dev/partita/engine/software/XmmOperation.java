@@ -55,6 +55,34 @@ abstract class XmmOperation extends Operation {
     };
   }
 
+  @Override
+  boolean emit(RegionEmitter e) {
+    if (!hasLane()) {
+      return false;
+    }
+    e.vector.requireSse();
+    var m = memory;
+    if (m != null) {
+      e.vector.loadOperand(m, size, size == 16);
+    }
+    emitLane(e.vector, to, to, m == null ? from : YmmOperation.OPERAND);
+    return true;
+  }
+
+  /// Whether it has code of its own: {@link #emitLane}.
+  boolean hasLane() {
+    return false;
+  }
+
+  /// Emits what {@link #apply} does; indices are those of {@link Cpu#xmm}.
+  ///
+  /// @param to where the lane of the destination begins
+  /// @param first where that of the first operand does: with SSE, the destination
+  /// @param from where that of the second operand does
+  void emitLane(VectorEmitter v, int to, int first, int from) {
+    throw new IllegalStateException("no code");
+  }
+
   /// Does the work.
   ///
   /// @param low bits 63:0 of the second operand

@@ -65,6 +65,42 @@ abstract class YmmOperation extends Operation {
     apply(c, c.xmm);
   }
 
+  @Override
+  boolean emit(RegionEmitter e) {
+    if (!hasCode()) {
+      return false;
+    }
+    e.vector.requireAvx();
+    var m = memory;
+    if (m != null) {
+      e.vector.loadOperand(m, size, false);
+    }
+    emitApply(e.vector);
+    return true;
+  }
+
+  /// Whether it has code of its own: {@link #emitApply}.
+  boolean hasCode() {
+    return false;
+  }
+
+  /// Emits what {@link #apply} does.
+  void emitApply(VectorEmitter v) {
+    throw new IllegalStateException("no code");
+  }
+
+  /// Elements of 64 bits that it works on.
+  final int elements() {
+    return wide ? 4 : 2;
+  }
+
+  /// Emits the end of the work: without 256 bits, the upper half becomes 0.
+  final void emitUpper(VectorEmitter v) {
+    if (!wide) {
+      v.clearUpper(to);
+    }
+  }
+
   /// Does the work: from x[from] and what follows, and mostly x[first], to x[to].
   abstract void apply(Cpu c, long[] x);
 

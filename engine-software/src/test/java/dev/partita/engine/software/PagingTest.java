@@ -366,6 +366,40 @@ class PagingTest {
   }
 
   @Test
+  void flushOfALargePageForgetsAllOfIt() {
+    guest.memory.writeLong(Guest.PD + 8, 0x20_0000 | 0x83);
+    guest.memory.writeByte(0x20_1000, (byte) 0x11);
+    // mov al, [0x201000]
+    // mov qword [PD + 8], 0x83
+    // invlpg [0x200000]
+    // mov ah, [0x201000]
+    // hlt
+    guest.code(
+        Guest.CODE, "8a042500102000 48c704250820010083000000 0f013c2500002000 8a242500102000 f4");
+    guest.run();
+    assertThat(guest.register(Cpu.RAX) & 0xFFFF).isEqualTo(0x8A11);
+  }
+
+  @Test
+  void flushOfALargePageForgetsItsCode() {
+    guest.memory.writeLong(Guest.PD + 8, 0x20_0000 | 0x83);
+    guest.code(0x20_6000, "b001 c3");
+    guest.code(0x6000, "b002 c3");
+    // mov edx, 0x206000
+    // call rdx
+    // mov bl, al
+    // mov qword [PD + 8], 0x83
+    // invlpg [0x200000]
+    // call rdx
+    // hlt
+    guest.code(
+        Guest.CODE, "ba00602000 ffd2 88c3 48c704250820010083000000 0f013c2500002000 ffd2 f4");
+    guest.run();
+    assertThat(guest.register(Cpu.RBX) & 0xFF).isEqualTo(1);
+    assertThat(guest.register(Cpu.RAX) & 0xFF).isEqualTo(2);
+  }
+
+  @Test
   void legacyPagingWith32BitEntries() {
     try (var legacy = new Guest().protectedMode()) {
       // Page directory at 0x40000: a 4 MiB page, then a table at 0x41000.

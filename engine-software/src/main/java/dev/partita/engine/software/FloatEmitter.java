@@ -1,0 +1,6 @@
+package dev.partita.engine.software;
+
+/// Emits floating-point arithmetic.
+final class FloatEmitter {
+  FloatEmitter(OperandEmitter e, VectorEmitter v) {}
+}

@@ -1,0 +1,531 @@
+package dev.partita.engine.software;
+
+import static java.lang.constant.ConstantDescs.CD_Throwable;
+import static java.lang.constant.ConstantDescs.CD_int;
+import static java.lang.constant.ConstantDescs.CD_long;
+import static java.lang.constant.ConstantDescs.CD_void;
+
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.MethodTypeDesc;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/// The lowest part of {@link RegionEmitter}: the guest's registers, flags and memory in the code of
+/// a region.
+///
+/// The general registers are in locals: a long each, and beside it an int for as long as the low
+/// half was written last (then the upper half is 0 and the long is behind). Flags are {@link
+/// RegionFlags}.
+abstract class OperandEmitter {
+  static final ClassDesc CPU = of(Cpu.class);
+  static final ClassDesc RAW = of(Raw.class);
+  static final ClassDesc SUPPORT = of(RegionSupport.class);
+  static final ClassDesc CARRY = of(FlagCarry.class);
+  static final ClassDesc OPERATION = of(Operation.class);
+  static final ClassDesc OWNER = of(SoftwareProcessor.class);
+  static final ClassDesc LONGS = CD_long.arrayType();
+
+  // Locals.
+  static final int C = 1;
+  static final int BASE = 2;
+  static final int LEFT = 4;
+  static final int R = 5;
+  static final int READ_TLB = 6;
+  static final int WRITE_TLB = 7;
+  static final int PROCESSOR = 8;
+  static final int SITE = 9;
+  static final int LONG = 10;
+  static final int INT = 42;
+  static final int FLAG_RESULT = 58;
+  static final int FLAG_CARRY = 60;
+
+  /// Of the instruction under way: an address, an index in the TLB, values.
+  static final int ADDRESS = 62;
+
+  static final int VALUE = 65;
+  static final int VALUE2 = 67;
+  static final int HOST = 70;
+
+  /// Two words wide: an int or a long.
+  static final int SLOT = 72;
+
+  static final int ARRAY = 74;
+
+  /// For flags: pairs.
+  private static final int POOL = 76;
+
+  static final int POOL_END = POOL + 48;
+
+  /// The array of the vector registers.
+  static final int XMM = POOL_END;
+
+  /// Elements of vector registers: see {@link VectorEmitter}.
+  static final int VECTORS = XMM + 1;
+
+  /// Of a vector instruction under way: four longs.
+  static final int TEMPORARY = VECTORS + 136;
+
+  /// What the translator knows at a point of the code.
+  record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {
+    static final State START = new State(0, RegionFlags.STORED, VectorEmitter.Known.NOTHING);
+  }
+
+  record Call(ClassDesc owner, String name, MethodTypeDesc type) {}
+
+  final CodeBuilder b;
+
+  /// Code that is rarely executed, emitted behind the blocks.
+  final List<Runnable> stubs = new ArrayList<>();
+
+  /// What the code calls.
+  final Set<Call> calls = new LinkedHashSet<>();
+
+  /// Leaves with registers and flags in locals.
+  final Label exit;
+
+  final FlagEmitter flagEmitter;
+  final ArithmeticEmitter arithmetic;
+  final MemoryEmitter memory;
+  final VectorEmitter vector;
+
+  /// Registers that the code reads or writes, as bits.
+  int used;
+
+  int written;
+
+  /// Registers whose int was written last, as bits.
+  int intOnly;
+
+  RegionFlags flags = RegionFlags.STORED;
+
+  OperandEmitter(CodeBuilder b) {
+    this.b = b;
+    exit = b.newLabel();
+    flagEmitter = new FlagEmitter(this);
+    arithmetic = new ArithmeticEmitter(this);
+    memory = MemoryEmitter.of(this);
+    vector = new VectorEmitter(this);
+  }
+
+  static ClassDesc of(Class<?> type) {
+    return type.describeConstable().orElseThrow();
+  }
+
+  /// From the region's entry to the block under way, in bytes of guest code.
+  abstract long blockOffset();
+
+  /// The site of the instruction under way: what a stub that may leave stores in {@link #SITE}.
+  abstract int siteHere();
+
+  /// After a call that notes what was thrown instead of throwing it.
+  final void checkThrown(Label leave) {
+    b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).ifnonnull(leave);
+  }
+
+  // ---- State
+  // ----------------------------------------------------------------------------------------
+
+  State state() {
+    return new State(intOnly, flags, vector.known());
+  }
+
+  /// Code that brings longs and flags into their locals, in a stub: the state of what is emitted
+  /// does not change.
+  void settle(State state) {
+    settleRegisters(state.intOnly);
+    settleFlags(state.flags);
+  }
+
+  void settleRegisters(int which) {
+    for (int i = 0; i < 16; i++) {
+      if ((which & 1 << i) != 0) {
+        b.iload(INT + i);
+        extend();
+        b.lstore(LONG + 2 * i);
+      }
+    }
+  }
+
+  void settleFlags(RegionFlags flags) {
+    if (flags.kind() != RegionFlags.Kind.STORED) {
+      flagEmitter.store(flags);
+    }
+  }
+
+  /// All longs and flags in their locals, here.
+  void settle() {
+    settle(state());
+    intOnly = 0;
+    flags = RegionFlags.STORED;
+  }
+
+  void extend() {
+    b.i2l().loadConstant(0xFFFF_FFFFL).land();
+  }
+
+  /// A local for a part of the flags, free now.
+  int flagLocal(int... others) {
+    for (int local = POOL; local < POOL_END; local += 2) {
+      boolean free = !flags.uses(local);
+      for (int other : others) {
+        free &= other != local;
+      }
+      if (free) {
+        return local;
+      }
+    }
+    throw new IllegalStateException("too many flags");
+  }
+
+  /// Before an operation that leaves some flags as they are: keeps the chain short.
+  void boundFlags() {
+    if (flags.depth() >= 3) {
+      settleFlags(flags);
+      flags = RegionFlags.STORED;
+    }
+  }
+
+  // ---- Registers
+  // ------------------------------------------------------------------------------------
+
+  /// Pushes all of a register. Numbers as in {@link Cpu#r}.
+  void getLong(int register) {
+    if (register == Cpu.ZERO) {
+      b.lconst_0();
+    } else if (register == Cpu.RIP_BASE) {
+      b.lload(BASE);
+      addConstant(blockOffset());
+    } else {
+      used |= 1 << register;
+      if ((intOnly & 1 << register) != 0) {
+        b.iload(INT + register);
+        extend();
+        b.dup2().lstore(LONG + 2 * register);
+        intOnly &= ~(1 << register);
+      } else {
+        b.lload(LONG + 2 * register);
+      }
+    }
+  }
+
+  /// Pushes the low half as an int.
+  void getInt(int register) {
+    used |= 1 << register;
+    if ((intOnly & 1 << register) != 0) {
+      b.iload(INT + register);
+    } else {
+      b.lload(LONG + 2 * register).l2i();
+    }
+  }
+
+  /// Pops a long into a register.
+  void putLong(int register) {
+    note(register);
+    intOnly &= ~(1 << register);
+    b.lstore(LONG + 2 * register);
+  }
+
+  /// Pops an int into a register; the upper half becomes 0.
+  void putInt(int register) {
+    note(register);
+    intOnly |= 1 << register;
+    b.istore(INT + register);
+  }
+
+  void note(int register) {
+    used |= 1 << register;
+    written |= 1 << register;
+  }
+
+  /// Pushes a register operand: a long for 8 bytes, else an int, zero-extended.
+  void get(int register, int size) {
+    switch (size) {
+      case 8 -> getLong(register);
+      case 4 -> getInt(register);
+      case 2 -> {
+        getInt(register);
+        b.loadConstant(0xFFFF).iand();
+      }
+      default -> {
+        if (register < 16) {
+          getInt(register);
+        } else {
+          getInt(register & 3);
+          b.bipush(8).iushr();
+        }
+        b.loadConstant(0xFF).iand();
+      }
+    }
+  }
+
+  /// Pops a value into a register operand; bits above the size are ignored.
+  void put(int register, int size) {
+    switch (size) {
+      case 8 -> putLong(register);
+      case 4 -> putInt(register);
+      case 2 -> merge(register, 0xFFFF, 0);
+      default -> merge(register < 16 ? register : register & 3, 0xFF, register < 16 ? 0 : 8);
+    }
+  }
+
+  private void merge(int register, int mask, int shift) {
+    note(register);
+    b.loadConstant(mask).iand();
+    if (shift != 0) {
+      b.bipush(shift).ishl();
+    }
+    int keep = ~(mask << shift);
+    if ((intOnly & 1 << register) != 0) {
+      b.iload(INT + register).loadConstant(keep).iand().ior().istore(INT + register);
+    } else {
+      b.i2l().lload(LONG + 2 * register).loadConstant((long) keep).land().lor();
+      b.lstore(LONG + 2 * register);
+    }
+  }
+
+  /// Pushes a local: a long for 8 bytes, else an int.
+  void push(int local, int size) {
+    if (size == 8) {
+      b.lload(local);
+    } else {
+      b.iload(local);
+    }
+  }
+
+  /// Pops into a local.
+  void storeLocal(int local, int size) {
+    if (size == 8) {
+      b.lstore(local);
+    } else {
+      b.istore(local);
+    }
+  }
+
+  void addConstant(long value) {
+    if (value != 0) {
+      b.loadConstant(value).ladd();
+    }
+  }
+
+  /// Pushes a constant operand: a long for 8 bytes, else an int, zero-extended.
+  void constant(long value, int size) {
+    switch (size) {
+      case 8 -> b.loadConstant(value);
+      case 4 -> b.loadConstant((int) value);
+      default -> b.loadConstant((int) (value & Operands.mask(size)));
+    }
+  }
+
+  // ---- Memory
+  // ---------------------------------------------------------------------------------------
+
+  /// Pushes the effective address.
+  void effectiveAddress(MemoryOperand m) {
+    boolean any = false;
+    long displacement = m.displacement;
+    if (m.base == Cpu.RIP_BASE) {
+      b.lload(BASE);
+      displacement += blockOffset();
+      any = true;
+    } else if (m.base != Cpu.ZERO) {
+      getLong(m.base);
+      any = true;
+    }
+    if (m.index != Cpu.ZERO) {
+      getLong(m.index);
+      if (m.scale != 0) {
+        b.loadConstant(m.scale).lshl();
+      }
+      if (any) {
+        b.ladd();
+      }
+      any = true;
+    }
+    if (!any) {
+      b.loadConstant(displacement);
+    } else {
+      addConstant(displacement);
+    }
+    if (m.offsetMask != -1L) {
+      b.loadConstant(m.offsetMask).land();
+    }
+  }
+
+  /// Stores the linear address in {@link #ADDRESS}.
+  void address(MemoryOperand m) {
+    effectiveAddress(m);
+    if (m.segment != Cpu.NO_SEGMENT) {
+      b.aload(C).getfield(CPU, "segmentBase", LONGS).loadConstant(m.segment).laload().ladd();
+    }
+    b.lstore(ADDRESS);
+  }
+
+  /// Looks {@link #ADDRESS} up; goes to a label when it is not there, else stores the host's
+  /// address in {@link #HOST}.
+  void probe(int table, int size, Label miss) {
+    memory.slot(ADDRESS, SLOT);
+    memory.tableEntry(table, SLOT, 0);
+    b.lload(ADDRESS);
+    addConstant(size - 1);
+    b.loadConstant(Tlb.PAGE_MASK).land().lcmp().ifne(miss);
+    b.lload(ADDRESS);
+    memory.tableEntry(table, SLOT, 1);
+    b.ladd().lstore(HOST);
+  }
+
+  /// Pushes what is at an operand: a long for 8 bytes, else an int, zero-extended.
+  void load(MemoryOperand m, int size) {
+    address(m);
+    loadAddressed(size, "load" + 8 * size);
+  }
+
+  /// Pushes what is at {@link #ADDRESS}.
+  private void loadAddressed(int size, String slow) {
+    var miss = b.newLabel();
+    var done = b.newLabel();
+    probe(READ_TLB, size, miss);
+    memory.load(size, HOST);
+    b.labelBinding(done);
+    int here = siteHere();
+    var state = state();
+    stubs.add(
+        () -> {
+          b.labelBinding(miss);
+          settle(state);
+          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
+          invoke(SUPPORT, slow, CD_long, CPU, CD_long);
+          b.lstore(VALUE);
+          checkThrown(exit);
+          b.lload(VALUE);
+          if (size != 8) {
+            b.l2i();
+          }
+          b.goto_(done);
+        });
+  }
+
+  /// Pops a value and stores it at an operand. What it pops was computed before the address.
+  void store(MemoryOperand m, int size) {
+    popValue(size);
+    address(m);
+    storeAddressed(size, "store" + 8 * size);
+  }
+
+  void popValue(int size) {
+    if (size == 8) {
+      b.lstore(VALUE);
+    } else {
+      b.istore(VALUE);
+    }
+  }
+
+  void pushValue(int size) {
+    if (size == 8) {
+      b.lload(VALUE);
+    } else {
+      b.iload(VALUE);
+    }
+  }
+
+  /// Stores {@link #VALUE} at {@link #ADDRESS}.
+  private void storeAddressed(int size, String slow) {
+    var miss = b.newLabel();
+    var done = b.newLabel();
+    probe(WRITE_TLB, size, miss);
+    memory.store(size, HOST, VALUE);
+    b.labelBinding(done);
+    int here = siteHere();
+    var state = state();
+    stubs.add(
+        () -> {
+          b.labelBinding(miss);
+          settle(state);
+          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
+          pushValue(size);
+          invoke(SUPPORT, slow, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
+          checkThrown(exit);
+          b.goto_(done);
+        });
+  }
+
+  /// Reads, changes and writes an operand that is not locked.
+  ///
+  /// @param change replaces the old value on the stack by the new one
+  void update(MemoryOperand m, int size, Runnable change) {
+    // Not in the middle: the stubs below need the flags from before, in their locals.
+    boundFlags();
+    address(m);
+    var miss = b.newLabel();
+    var loaded = b.newLabel();
+    probe(WRITE_TLB, size, miss);
+    memory.load(size, HOST);
+    b.labelBinding(loaded);
+    int here = siteHere();
+    var before = state();
+    stubs.add(
+        () -> {
+          b.labelBinding(miss);
+          settle(before);
+          b.lconst_0().lstore(HOST);
+          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS).loadConstant(size);
+          invoke(SUPPORT, "loadForUpdate", CD_long, CPU, CD_long, CD_int);
+          b.lstore(VALUE);
+          checkThrown(exit);
+          b.lload(VALUE);
+          if (size != 8) {
+            b.l2i();
+          }
+          b.goto_(loaded);
+        });
+    // A store after a check for writing cannot fault: the flags may be the new ones by then.
+    change.run();
+    popValue(size);
+    var slow = b.newLabel();
+    var done = b.newLabel();
+    b.lload(HOST).lconst_0().lcmp().ifeq(slow);
+    memory.store(size, HOST, VALUE);
+    b.labelBinding(done);
+    stubs.add(
+        () -> {
+          b.labelBinding(slow);
+          settle(before);
+          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
+          pushValue(size);
+          invoke(SUPPORT, "store" + 8 * size, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
+          checkThrown(exit);
+          b.goto_(done);
+        });
+  }
+
+  /// Pops a long and pushes it on the guest's stack.
+  void push() {
+    b.lstore(VALUE);
+    getLong(Cpu.RSP);
+    addConstant(-8);
+    b.lstore(ADDRESS);
+    storeAddressed(8, "storeStack");
+    b.lload(ADDRESS);
+    putLong(Cpu.RSP);
+  }
+
+  /// Pushes what is at an address of the guest's stack that is on the stack.
+  void loadStack() {
+    b.lstore(ADDRESS);
+    loadAddressed(8, "loadStack");
+  }
+
+  void invoke(ClassDesc owner, String name, ClassDesc result, ClassDesc... parameters) {
+    var type = MethodTypeDesc.of(result, parameters);
+    calls.add(new Call(owner, name, type));
+    b.invokestatic(owner, name, type);
+  }
+
+  /// A method of the class library, with results that follow from the operands alone.
+  void invokeJava(Class<?> owner, String name, ClassDesc result, ClassDesc... parameters) {
+    invoke(of(owner), name, result, parameters);
+  }
+}
