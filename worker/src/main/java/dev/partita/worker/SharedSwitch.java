@@ -22,11 +22,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -176,17 +176,23 @@ final class SharedSwitch implements Switches.Room {
       return true;
     }
     makeFolder();
-    var channel =
-        FileChannel.open(
-            file(".switch"),
-            StandardOpenOption.CREATE,
-            StandardOpenOption.READ,
-            StandardOpenOption.WRITE);
+    var present = present();
+    FileChannel channel;
+    try {
+      channel =
+          FileChannel.open(
+              file(".switch"),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE);
+    } catch (java.nio.file.NoSuchFileException e) {
+      return false; // another has left, and removed the folder
+    }
     boolean kept = false;
     try {
       if (lock(channel) == null) {
         requireSameKind(channel);
-      } else if (isThere(channel)) {
+      } else if (present != null && present.equals(present())) {
         begin(channel);
         kept = true;
         return true;
@@ -221,9 +227,7 @@ final class SharedSwitch implements Switches.Room {
   private void requireSameKind(FileChannel channel) throws IOException {
     var bytes = ByteBuffer.allocate(64);
     int length = channel.read(bytes, 0);
-    var other =
-        new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII)
-            .replaceFirst("(?s)\\s.*", "");
+    var other = new String(bytes.array(), 0, Math.max(0, length), StandardCharsets.US_ASCII);
     if (!other.isEmpty() && !other.equals(kind())) {
       throw new PartitionException(
           "switch '%s' is there already, and is %s: ask for %s:%s, or another name"
@@ -231,19 +235,20 @@ final class SharedSwitch implements Switches.Room {
     }
   }
 
-  /// Whether the locked file is still the one of that name: the last to leave removes it.
-  private boolean isThere(FileChannel channel) throws IOException {
-    var text = kind() + " " + UUID.randomUUID() + "\n";
-    channel.truncate(0);
-    channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII)), 0);
+  /// Which file has the lock's name now: the last to leave removes it. By its attributes, since
+  /// opening and closing it once more would lose this process's lock (fcntl(2), "Advisory record
+  /// locking").
+  private @Nullable Object present() throws IOException {
     try {
-      return Files.readString(file(".switch"), StandardCharsets.US_ASCII).equals(text);
+      return Files.readAttributes(file(".switch"), BasicFileAttributes.class).fileKey();
     } catch (java.nio.file.NoSuchFileException e) {
-      return false;
+      return null;
     }
   }
 
   private void begin(FileChannel channel) throws IOException {
+    channel.truncate(0);
+    channel.write(ByteBuffer.wrap(kind().getBytes(StandardCharsets.US_ASCII)), 0);
     var socket = file(".link");
     Files.deleteIfExists(socket); // whoever had it is gone: the lock is ours
     links =
