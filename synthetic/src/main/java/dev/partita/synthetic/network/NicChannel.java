@@ -119,7 +119,8 @@ final class NicChannel implements ChannelHandler {
       complete(packet, NvspLayout.INVALID_RNDIS_PACKET);
       return;
     }
-    complete(packet, NvspLayout.SUCCESS);
+    // Before what the message is answered with.
+    answer(packet, completion(NvspLayout.SUCCESS));
     counters.controls.increment();
     nic.control(buffer.message());
   }
@@ -127,7 +128,7 @@ final class NicChannel implements ChannelHandler {
   private TransmitBuffer transmitBuffer() {
     var buffer = transmit;
     if (buffer == null) {
-      buffer = new TransmitBuffer();
+      buffer = nic.transmitBuffer(index);
       transmit = buffer;
     }
     return buffer;
@@ -190,7 +191,8 @@ final class NicChannel implements ChannelHandler {
     return true;
   }
 
-  /// The batch ends when the packets that are in the ring now are read.
+  /// The batch ends when the packets that are in the ring now, or many of them, are read. The
+  /// channel's thread runs tasks then.
   private void batch() {
     if (!batchDue) {
       batchDue = true;
@@ -204,6 +206,7 @@ final class NicChannel implements ChannelHandler {
     if (port != null) {
       port.endBatch();
     }
+    flushCompletions();
   }
 
   private static int cost(Packet packet) {
@@ -249,11 +252,17 @@ final class NicChannel implements ChannelHandler {
 
   // --- completions ---
 
+  /// Completes a packet together with others of the batch: the guest is interrupted once for all of
+  /// them.
   private void complete(Packet packet, int status) {
-    if (packet.wantsCompletion()) {
-      answer(
-          packet, NvspLayout.message(nic.version(), NvspLayout.SEND_RNDIS_PACKET_COMPLETE, status));
+    if (packet.wantsCompletion() && !broken) {
+      keep(packet, completion(status));
+      batch();
     }
+  }
+
+  private byte[] completion(int status) {
+    return NvspLayout.message(nic.version(), NvspLayout.SEND_RNDIS_PACKET_COMPLETE, status);
   }
 
   /// Answers a packet, if the guest waits for it.
@@ -261,9 +270,14 @@ final class NicChannel implements ChannelHandler {
     if (!packet.wantsCompletion() || broken) {
       return;
     }
+    flushCompletions();
     if (completions.isEmpty() && line.complete(packet.transactionId(), payload)) {
       return;
     }
+    keep(packet, payload);
+  }
+
+  private void keep(Packet packet, byte[] payload) {
     completions.add(new Completion(packet.transactionId(), payload));
     if (completions.size() >= MOST_COMPLETIONS) {
       broken = true;

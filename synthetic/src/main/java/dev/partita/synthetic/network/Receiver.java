@@ -313,7 +313,9 @@ final class Receiver {
       }
       int room = sectionSize - HEADER - FOOTER;
       int needed = (frame.length() + room - 1) / room;
-      if (needed > MOST_RANGES || needed > 1 && rules.offloads().largestSegment() == 0) {
+      if (needed > MOST_RANGES
+          || needed + RESERVED > sections.count()
+          || needed > 1 && rules.offloads().largestSegment() == 0) {
         counters.receiveDropped.increment();
         return true;
       }
@@ -605,6 +607,7 @@ final class Receiver {
 
   private void claim(int index, QueueState state) {
     if (state.taken.size() > MOST_RANGES
+        || state.lent.stream().anyMatch(List::isEmpty)
         || state.lengths.size() != state.taken.size()
         || state.lengths.stream().anyMatch(length -> length < 0 || length > sectionSize)) {
       throw new IllegalArgumentException("saved queue %d of a NIC".formatted(index));

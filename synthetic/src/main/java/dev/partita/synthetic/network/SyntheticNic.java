@@ -43,6 +43,10 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
   private final Receiver receiver;
   private final Adapter adapter;
   private final Map<Integer, NicChannel> channels = new ConcurrentHashMap<>();
+
+  /// Kept when channels close: a driver that comes and goes shall not cost ever new ones.
+  private final Map<Integer, TransmitBuffer> transmitBuffers = new ConcurrentHashMap<>();
+
   private final AtomicBoolean tellDue = new AtomicBoolean();
   private volatile @Nullable Port port;
   private volatile @Nullable GuestRam ram;
@@ -267,6 +271,11 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
     return current;
   }
 
+  /// What a channel's thread copies to; a channel is closed before the next one is open.
+  TransmitBuffer transmitBuffer(int index) {
+    return transmitBuffers.computeIfAbsent(index, _ -> new TransmitBuffer());
+  }
+
   /// The version of the protocol that was agreed on, or 0.
   int version() {
     return version;
@@ -320,6 +329,7 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
     var receiveBuffer = receive == null ? null : buffer(line, receive.gpadl());
     if (receive == null || receiveBuffer == null) {
       receiver.close();
+      ready();
     } else if (!receiver.isOpen()) {
       receiver.open(receiveBuffer, receive, version);
     }
@@ -511,10 +521,6 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
     counters.add(state.statistics());
     linkTold = state.linkTold();
     changeDue |= state.changeDue();
-    var driver = state.driver();
-    if (driver == null) {
-      return;
-    }
     for (var queue : state.queues()) {
       if (queue.index() < 0 || queue.index() >= settings.queues()) {
         throw new IllegalArgumentException(
@@ -523,10 +529,17 @@ public final class SyntheticNic implements VmbusDevice, Endpoint {
       }
       restored.put(queue.index(), queue);
     }
+    var driver = state.driver();
+    if (driver == null) {
+      return;
+    }
     negotiation.restore(driver);
     version = driver.version();
     var scaling = driver.scaling();
     var offloads = driver.offloads();
+    if (offloads.size() != 4) {
+      throw new IllegalArgumentException("saved with %d offloads".formatted(offloads.size()));
+    }
     adapter.restore(
         new Adapter.Configuration(
             driver.initialized(),

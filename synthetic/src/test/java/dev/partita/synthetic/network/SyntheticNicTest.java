@@ -300,9 +300,22 @@ class SyntheticNicTest {
     assertThat(driver.send(0, TestDriver.message(frame))).isEqualTo(NvspLayout.SUCCESS);
     assertThat(port.sent.getFirst().octets()).isEqualTo(frame);
     assertThat(port.sent.getFirst().tag()).isEqualTo(Frame.NO_TAG);
+    assertThat(port.batches).isEqualTo(1);
+  }
+
+  @Test
+  void aBatchEndsAndIsCompletedWhenTheRingIsRead() {
+    driver.begin();
+    var message = TestDriver.message(TestFrames.plain(OTHER, 100));
+    for (int i = 0; i < 5; i++) {
+      driver.push(0, message);
+    }
+    assertThat(port.sent).hasSize(5);
     assertThat(port.batches).isZero();
+    assertThat(driver.line().received).isEmpty();
     driver.runTasks();
     assertThat(port.batches).isEqualTo(1);
+    assertThat(driver.line().received).hasSize(5);
   }
 
   @Test
@@ -320,8 +333,6 @@ class SyntheticNicTest {
     assertThat(driver.sendBySection(0, 7, three.array(), three.capacity())).isEqualTo(1);
     assertThat(driver.sendBySection(0, 9, three.array(), padded.length * 2 + 44)).isEqualTo(1);
     assertThat(port.sent).hasSize(8).allSatisfy(s -> assertThat(s.octets()).isEqualTo(frame));
-    driver.runTasks();
-    assertThat(port.batches).as("one batch").isEqualTo(1);
     assertThat(nic.statistics().sent().frames()).isEqualTo(8);
     assertThat(nic.statistics().sent().octets()).isEqualTo(8L * frame.length);
   }

@@ -344,11 +344,17 @@ final class TestDriver implements AutoCloseable {
   ///
   /// @return the completion's status, or 0 if there is none
   int send(int index, byte[] message) {
+    return status(line(index), push(index, message));
+  }
+
+  /// Sends messages, and does not look.
+  ///
+  /// @return the packet's number
+  long push(int index, byte[] message) {
     memory.write(DATA_PAGE * 4096L + 100, message);
-    var line = line(index);
-    long id = line.nextId();
+    long id = line(index).nextId();
     channel(index).received(gpaPacket(id, NvspLayout.DATA_CHANNEL, -1, 100, message.length));
-    return status(line, id);
+    return id;
   }
 
   /// Sends messages, the first octets by a section of the send buffer, the rest by pages.
@@ -381,6 +387,7 @@ final class TestDriver implements AutoCloseable {
   }
 
   private static int status(TestLine line, long id) {
+    line.runTasks();
     if (line.received.isEmpty()) {
       return 0;
     }
