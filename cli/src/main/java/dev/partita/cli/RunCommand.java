@@ -129,13 +129,12 @@ final class RunCommand implements Callable<Integer> {
       converter = NetworkOption.Adapter.class,
       description = {
         "A network card, and what it is plugged into (default: nat). Repeatable.",
-        "  nat               the host's network, by way of this program: no rights needed",
-        "  private:NAME      a switch that your partitions share by its name",
-        "  internal:NAME     the same, with a NAT for all of them",
-        "  tap:DEVICE        a TAP device; bridge=BRIDGE joins it to one of the host's",
-        "  link:SOCKET, udp:LOCAL:PORT:REMOTE:PORT",
-        "                    another program, such as QEMU",
-        "  none              no network card",
+        "  nat: by way of this program, without rights;",
+        "  private:NAME: a switch that your partitions share;",
+        "  internal:NAME: the same, with a NAT for all of them;",
+        "  tap:DEVICE: a TAP device, bridge=BRIDGE joins it;",
+        "  link:SOCKET, udp:LOCAL:PORT:REMOTE:PORT: to others;",
+        "  none.",
         "Options: mac=ADDRESS, mtu=OCTETS, vlan=NUMBER, link=down, limit=RATE, spoofing, dhcp-guard,"
             + " router-guard, mirror=source|destination; with nat: allow-host (the guest reaches the"
             + " host's 127.0.0.1 at the gateway's address), net=ADDRESS/BITS."
