@@ -5,6 +5,7 @@ module dev.partita.cli {
   requires dev.partita.worker;
   requires dev.partita.image;
   requires dev.partita.disk;
+  requires dev.partita.network;
   requires info.picocli;
   // Only for run --perf-map.
   requires java.management;

@@ -4,6 +4,7 @@ module dev.partita.worker {
   requires static org.jspecify;
   requires transitive dev.partita.hypervisor;
   requires transitive dev.partita.disk;
+  requires transitive dev.partita.network;
   requires dev.partita.engine.kvm;
   requires dev.partita.engine.software;
   requires dev.partita.chipset;

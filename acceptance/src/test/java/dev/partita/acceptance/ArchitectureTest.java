@@ -42,8 +42,9 @@ class ArchitectureTest {
             "enlightenment",
             "vmbus",
             "disk",
+            "network",
             "synthetic"));
-    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk"));
+    MAY_KNOW.put("cli", List.of("hypervisor", "worker", "image", "disk", "network"));
     MAY_KNOW.put("benchmarks", List.of("hypervisor", "worker", "image", "disk", "cli"));
   }
 

@@ -9,6 +9,7 @@ import dev.partita.image.DebianDiskRequest;
 import dev.partita.image.Images;
 import dev.partita.image.boot.KernelFinder;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -21,6 +22,8 @@ import java.util.stream.Stream;
 /// @param commandLine of the kernel, as the disk's boot loader has it
 record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd, String commandLine)
     implements AutoCloseable {
+  private static final int SECTOR = 512;
+
   private static final long SIZE = 4L << 30;
 
   /// Folders' names, with the process after it.
@@ -60,6 +63,14 @@ record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd,
       return new BenchmarkDisk(
           folder, image, folder.resolve("root.raw"), kernel, initrd, found.commandLine());
     }
+  }
+
+  /// A raw disk that a shell can read as its script: lines, filled up with empty ones.
+  Path script(String text) throws IOException {
+    int size = (text.length() + SECTOR) / SECTOR * SECTOR;
+    var file = folder.resolve("script-%d.raw".formatted(text.hashCode() & 0xffff_ffffL));
+    Files.writeString(file, text + "\n".repeat(size - text.length()), StandardCharsets.US_ASCII);
+    return file;
   }
 
   /// A disk of nothing.

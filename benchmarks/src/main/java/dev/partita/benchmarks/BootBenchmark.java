@@ -4,11 +4,8 @@ import dev.partita.benchmarks.LoginBoots.Login;
 import dev.partita.image.GuestScript;
 import dev.partita.image.Images;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -41,17 +38,6 @@ import picocli.CommandLine.Option;
     },
     mixinStandardHelpOptions = true)
 final class BootBenchmark implements Callable<Integer> {
-  static final String QEMU = "qemu-system-x86_64";
-
-  /// The nearest to Partita's processor that QEMU has: x86-64-v2, and what Partita offers beyond.
-  private static final String QEMU_CPU =
-      "Westmere,+movbe,+rdrand,+xsave,+fsgsbase,+bmi1,+bmi2,+adx,+smep,+smap,+erms,+rdseed,"
-          + "+clflushopt,+clwb,+x2apic,+tsc-deadline";
-
-  /// Work that one processor model would save and the other not is left out on both sides:
-  /// mitigations of speculation, which Partita's processor does not need.
-  static final String COMMON_PARAMETERS = " mitigations=off";
-
   private static final String MARKER = "partita-bench-marker";
 
   @Option(
@@ -92,17 +78,11 @@ final class BootBenchmark implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    var launcher = System.getenv("PARTITA_LAUNCHER");
-    if (launcher == null) {
-      throw new IOException("run it as ./partita bench boot");
-    }
+    var launcher = SideBySide.launcher("boot");
     boolean partita = only == null || only.equals("partita");
     boolean qemu = only == null || only.equals("qemu");
-    if (qemu && !isOnPath(QEMU)) {
-      throw new IOException(
-          QEMU
-              + " is missing: install the package qemu-system-x86 (as root: apt-get install"
-              + " qemu-system-x86), or measure Partita alone with --only partita");
+    if (qemu) {
+      SideBySide.requireQemu(", or measure Partita alone with --only partita");
     }
     var files =
         Images.debian(
@@ -116,23 +96,19 @@ final class BootBenchmark implements Callable<Integer> {
         "%s; %d MiB, %d processor(s), %d boots each%n",
         files.description(), memory, processors, runs);
     var commandLine =
-        GuestScript.onCommandLine(files.commandLine() + COMMON_PARAMETERS, "echo " + MARKER);
+        GuestScript.onCommandLine(
+            files.commandLine() + SideBySide.COMMON_PARAMETERS, "echo " + MARKER);
+    var guest =
+        new SideBySide.Guest(files.kernel(), files.initrd(), commandLine, memory, processors);
     var ours = new ArrayList<BootRun>();
     var theirs = new ArrayList<BootRun>();
     System.out.printf("%-8s %14s %15s %8s%n", "", "start to script", "kernel to init", "whole");
     for (int i = 0; i < runs; i++) {
       if (partita) {
-        ours.add(
-            run(
-                "partita",
-                partitaCommand(
-                    launcher, files.kernel(), files.initrd(), commandLine, memory, processors)));
+        ours.add(run("partita", SideBySide.partita(launcher, guest)));
       }
       if (qemu) {
-        theirs.add(
-            run(
-                "qemu",
-                qemuCommand(files.kernel(), files.initrd(), commandLine, memory, processors)));
+        theirs.add(run("qemu", SideBySide.qemu(guest)));
       }
     }
     report(ours, theirs);
@@ -168,62 +144,6 @@ final class BootBenchmark implements Callable<Integer> {
         "%-8s %12.2f s %13.2f s %6.2f s%n",
         name, run.startToScript(), run.kernelToInit(), run.whole());
     return run;
-  }
-
-  /// The command that boots a kernel under Partita with the script on the command line.
-  static List<String> partitaCommand(
-      String launcher, Path kernel, Path initrd, String commandLine, int memory, int processors) {
-    return List.of(
-        launcher,
-        "run",
-        "--kernel",
-        kernel.toString(),
-        "--initrd",
-        initrd.toString(),
-        "--append",
-        commandLine,
-        "--memory",
-        memory + "M",
-        "--cpus",
-        Integer.toString(processors),
-        "--no-reboot",
-        "--stats");
-  }
-
-  /// The same under QEMU's TCG.
-  static List<String> qemuCommand(
-      Path kernel, Path initrd, String commandLine, int memory, int processors) {
-    return List.of(
-        QEMU,
-        "-accel",
-        "tcg",
-        "-M",
-        "pc",
-        "-cpu",
-        QEMU_CPU,
-        "-m",
-        memory + "M",
-        "-smp",
-        Integer.toString(processors),
-        "-nodefaults",
-        "-display",
-        "none",
-        "-serial",
-        "stdio",
-        "-no-reboot",
-        "-kernel",
-        kernel.toString(),
-        "-initrd",
-        initrd.toString(),
-        "-append",
-        commandLine);
-  }
-
-  static boolean isOnPath(String program) {
-    var path = System.getenv("PATH");
-    return path != null
-        && Arrays.stream(path.split(":"))
-            .anyMatch(folder -> Files.isExecutable(Path.of(folder, program)));
   }
 
   private static void report(List<BootRun> ours, List<BootRun> theirs) {

@@ -13,8 +13,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -75,17 +73,11 @@ final class CpuBenchmark implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    var launcher = System.getenv("PARTITA_LAUNCHER");
-    if (launcher == null) {
-      throw new IOException("run it as ./partita bench cpu");
-    }
+    var launcher = SideBySide.launcher("cpu");
     boolean partita = only == null || only.equals("partita");
     boolean qemu = only == null || only.equals("qemu");
-    if (qemu && !BootBenchmark.isOnPath(BootBenchmark.QEMU)) {
-      throw new IOException(
-          BootBenchmark.QEMU
-              + " is missing: install the package qemu-system-x86 (as root: apt-get install"
-              + " qemu-system-x86), or measure Partita alone with --only partita");
+    if (qemu) {
+      SideBySide.requireQemu(", or measure Partita alone with --only partita");
     }
     var files = Images.debian(Images.defaultCache(), (stage, done, _) -> {});
     var folder = Files.createTempDirectory("partita-cpu");
@@ -95,22 +87,17 @@ final class CpuBenchmark implements Callable<Integer> {
       var script = "/" + PROGRAM + " " + seconds + " " + String.join(" ", programs);
       var commandLine =
           GuestScript.onCommandLine(
-              files.commandLine() + BootBenchmark.COMMON_PARAMETERS, script.strip());
+              files.commandLine() + SideBySide.COMMON_PARAMETERS, script.strip());
+      var guest = new SideBySide.Guest(files.kernel(), initrd, commandLine, memory, 1);
       System.out.println(files.description());
       var ours = new LinkedHashMap<String, List<Result>>();
       var theirs = new LinkedHashMap<String, List<Result>>();
       for (int i = 0; i < runs; i++) {
         if (partita) {
-          add(
-              ours,
-              run(
-                  BootBenchmark.partitaCommand(
-                      launcher, files.kernel(), initrd, commandLine, memory, 1)));
+          add(ours, run(SideBySide.partita(launcher, guest)));
         }
         if (qemu) {
-          add(
-              theirs,
-              run(BootBenchmark.qemuCommand(files.kernel(), initrd, commandLine, memory, 1)));
+          add(theirs, run(SideBySide.qemu(guest)));
         }
       }
       report(ours, theirs);
@@ -125,43 +112,20 @@ final class CpuBenchmark implements Callable<Integer> {
   }
 
   private Map<String, Result> run(List<String> command) throws IOException, InterruptedException {
-    var process = new ProcessBuilder(command).start();
-    try {
-      process.getOutputStream().close();
-      var errors =
-          CompletableFuture.supplyAsync(
-              () -> text(process.getErrorStream()), task -> Thread.ofVirtual().start(task));
-      var console =
-          CompletableFuture.supplyAsync(
-              () -> text(process.getInputStream()), task -> Thread.ofVirtual().start(task));
-      if (!process.waitFor(limit, TimeUnit.SECONDS)) {
-        throw new IOException(command.getFirst() + ": not through after " + limit + " s");
+    var output = SideBySide.run(command, limit);
+    var results = new LinkedHashMap<String, Result>();
+    for (var line : output.out().lines().toList()) {
+      var match = RESULT.matcher(line);
+      if (match.matches()) {
+        results.put(match.group(1), new Result(match.group(2), Double.parseDouble(match.group(3))));
       }
-      var results = new LinkedHashMap<String, Result>();
-      for (var line : console.join().lines().toList()) {
-        var match = RESULT.matcher(line);
-        if (match.matches()) {
-          results.put(
-              match.group(1), new Result(match.group(2), Double.parseDouble(match.group(3))));
-        }
-      }
-      if (process.exitValue() != 0 || results.isEmpty()) {
-        throw new IOException(
-            "%s: exit code %d; it says: %s"
-                .formatted(command.getFirst(), process.exitValue(), errors.join().strip()));
-      }
-      return results;
-    } finally {
-      process.destroyForcibly();
     }
-  }
-
-  private static String text(java.io.InputStream in) {
-    try {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      return "";
+    if (output.exitCode() != 0 || results.isEmpty()) {
+      throw new IOException(
+          "%s: exit code %d; it says: %s"
+              .formatted(command.getFirst(), output.exitCode(), output.errors().strip()));
     }
+    return results;
   }
 
   private static void report(Map<String, List<Result>> ours, Map<String, List<Result>> theirs)
@@ -196,8 +160,7 @@ final class CpuBenchmark implements Callable<Integer> {
   }
 
   private static double median(List<Result> results) {
-    var rates = results.stream().mapToDouble(Result::rate).sorted().toArray();
-    return rates.length == 0 ? 0 : rates[rates.length / 2];
+    return SideBySide.median(results.stream().mapToDouble(Result::rate).toArray());
   }
 
   // ---- The guest's file
@@ -230,7 +193,7 @@ final class CpuBenchmark implements Callable<Integer> {
       throw new IOException(
           "gcc is missing: install it (as root: apt-get install gcc libc6-dev)", e);
     }
-    var output = text(compiler.getInputStream());
+    var output = SideBySide.text(compiler.getInputStream());
     if (compiler.waitFor() != 0) {
       throw new IOException("cannot compile the programs: " + output.strip());
     }

@@ -3,7 +3,6 @@ package dev.partita.benchmarks;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -79,31 +78,26 @@ final class LoginBoots {
     }
   }
 
+  private SideBySide.Guest guest(BenchmarkDisk disk) {
+    return new SideBySide.Guest(
+        disk.kernel(),
+        disk.initrd(),
+        disk.commandLine() + SideBySide.COMMON_PARAMETERS,
+        memory,
+        processors);
+  }
+
   private List<String> partitaCommand(BenchmarkDisk disk, String file) {
-    var command =
-        new ArrayList<>(
-            BootBenchmark.partitaCommand(
-                launcher,
-                disk.kernel(),
-                disk.initrd(),
-                disk.commandLine() + BootBenchmark.COMMON_PARAMETERS,
-                memory,
-                processors));
-    command.addAll(List.of("--disk", file));
-    return command;
+    return SideBySide.partita(launcher, guest(disk), "--disk", file);
   }
 
   private List<String> qemuCommand(BenchmarkDisk disk) {
-    var command =
-        new ArrayList<>(
-            BootBenchmark.qemuCommand(
-                disk.kernel(),
-                disk.initrd(),
-                disk.commandLine() + BootBenchmark.COMMON_PARAMETERS,
-                memory,
-                processors));
-    command.addAll(List.of("-drive", "if=virtio,format=raw,snapshot=on,file=" + disk.raw()));
-    return command;
+    return SideBySide.qemu(
+        guest(disk),
+        "-drive",
+        "if=virtio,format=raw,snapshot=on,file=" + disk.raw(),
+        "-nic",
+        "user,model=virtio-net-pci,romfile=");
   }
 
   /// A program whose console is read here; killed on closing.

@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
       BootBenchmark.class,
       CpuBenchmark.class,
       ExitsBenchmark.class,
+      NetworkBenchmark.class,
       StorageBenchmark.class
     })
 public final class Main implements Runnable {

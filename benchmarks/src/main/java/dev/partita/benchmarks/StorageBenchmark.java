@@ -3,16 +3,12 @@ package dev.partita.benchmarks;
 import dev.partita.disk.DiskFormat;
 import dev.partita.disk.DiskType;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -101,16 +97,8 @@ final class StorageBenchmark implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    var launcher = System.getenv("PARTITA_LAUNCHER");
-    if (launcher == null) {
-      throw new IOException("run it as ./partita bench storage");
-    }
-    if (!BootBenchmark.isOnPath(BootBenchmark.QEMU)) {
-      throw new IOException(
-          BootBenchmark.QEMU
-              + " is missing: install the package qemu-system-x86 (as root: apt-get install"
-              + " qemu-system-x86)");
-    }
+    var launcher = SideBySide.launcher("storage");
+    SideBySide.requireQemu("");
     try (var disk = BenchmarkDisk.prepare("fio", List.of("fio"))) {
       disk.raw(disk.vhdx());
       var all = new LinkedHashMap<Contender, Map<String, List<Result>>>();
@@ -137,46 +125,37 @@ final class StorageBenchmark implements Callable<Integer> {
     // The arguments after -- are init's.
     var commandLine =
         disk.commandLine()
-            + BootBenchmark.COMMON_PARAMETERS
+            + SideBySide.COMMON_PARAMETERS
             + " panic=-1 init=/bin/sh -- -c \". "
             + (partita ? "/dev/disk/by-path/*lun-1" : "/dev/vdb")
             + "\"";
+    var guest = new SideBySide.Guest(disk.kernel(), disk.initrd(), commandLine, memory, processors);
     if (partita) {
-      var command =
-          new ArrayList<>(
-              BootBenchmark.partitaCommand(
-                  launcher, disk.kernel(), disk.initrd(), commandLine, memory, processors));
-      command.addAll(
-          List.of(
-              "--disk",
-              disk.child("root.vhdx", disk.vhdx()).toString(),
-              "--disk",
-              script + ",readonly",
-              "--disk",
-              disk.empty("test.vhdx", DiskFormat.VHDX, DiskType.DYNAMIC, TEST_SIZE).toString()));
-      return command;
+      return SideBySide.partita(
+          launcher,
+          guest,
+          "--disk",
+          disk.child("root.vhdx", disk.vhdx()).toString(),
+          "--disk",
+          script + ",readonly",
+          "--disk",
+          disk.empty("test.vhdx", DiskFormat.VHDX, DiskType.DYNAMIC, TEST_SIZE).toString());
     }
     var test =
         contender == Contender.QEMU_RAW
             ? disk.empty("test.raw", DiskFormat.RAW, DiskType.FIXED, TEST_SIZE)
             : disk.empty("test.vhdx", DiskFormat.VHDX, DiskType.DYNAMIC, TEST_SIZE);
-    var command =
-        new ArrayList<>(
-            BootBenchmark.qemuCommand(
-                disk.kernel(), disk.initrd(), commandLine, memory, processors));
-    command.addAll(
-        List.of(
-            "-drive", "if=virtio,format=raw,snapshot=on,file=" + disk.raw(),
-            "-drive", "if=virtio,format=raw,readonly=on,file=" + script,
-            "-drive",
-                "if=virtio,format="
-                    + (contender == Contender.QEMU_RAW ? "raw" : "vhdx")
-                    + ",file="
-                    + test));
-    return command;
+    return SideBySide.qemu(
+        guest,
+        "-drive",
+        "if=virtio,format=raw,snapshot=on,file=" + disk.raw(),
+        "-drive",
+        "if=virtio,format=raw,readonly=on,file=" + script,
+        "-drive",
+        "if=virtio,format=" + (contender == Contender.QEMU_RAW ? "raw" : "vhdx") + ",file=" + test);
   }
 
-  /// A disk that a shell can read as its script: lines, filled up with empty ones.
+  /// The disk with what the guest runs.
   private Path script(BenchmarkDisk disk, String prefix) throws IOException {
     var text = new StringBuilder();
     text.append("mount -t tmpfs tmpfs /run\nfor d in /sys/block/%s?; do\n".formatted(prefix))
@@ -194,55 +173,29 @@ final class StorageBenchmark implements Callable<Integer> {
           .append("echo \"fio %s $(($1 + $3)) $(($2 + $4))\"\n".formatted(job.name));
     }
     text.append("poweroff -ff\n");
-    int size = (text.length() + SECTOR) / SECTOR * SECTOR;
-    text.repeat("\n", size - text.length());
-    var file = disk.folder().resolve("script.raw");
-    Files.writeString(file, text, StandardCharsets.US_ASCII);
-    return file;
+    return disk.script(text.toString());
   }
 
   private Map<String, Result> run(Contender contender, List<String> command)
       throws IOException, InterruptedException {
-    var process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    try {
-      process.getOutputStream().close();
-      var console =
-          CompletableFuture.supplyAsync(
-              () -> text(process), task -> Thread.ofVirtual().start(task));
-      if (!process.waitFor(limit, TimeUnit.SECONDS)) {
-        throw new IOException(contender + ": not through after " + limit + " s");
+    var output = SideBySide.run(command, limit);
+    var results = new LinkedHashMap<String, Result>();
+    for (var line : output.out().lines().toList()) {
+      var match = RESULT.matcher(line);
+      if (match.matches()) {
+        results.put(
+            match.group(1),
+            new Result(Double.parseDouble(match.group(2)), Double.parseDouble(match.group(3))));
       }
-      var results = new LinkedHashMap<String, Result>();
-      for (var line : console.join().lines().toList()) {
-        var match = RESULT.matcher(line);
-        if (match.matches()) {
-          results.put(
-              match.group(1),
-              new Result(Double.parseDouble(match.group(2)), Double.parseDouble(match.group(3))));
-        }
-      }
-      if (results.size() != JOBS.size()
-          || results.values().stream().anyMatch(result -> result.operations == 0)) {
-        var text = console.join();
-        throw new IOException(
-            "%s: exit code %d; its console ends with: %s"
-                .formatted(
-                    contender,
-                    process.exitValue(),
-                    text.substring(Math.max(0, text.length() - 2000))));
-      }
-      return results;
-    } finally {
-      process.destroyForcibly();
     }
-  }
-
-  private static String text(Process process) {
-    try {
-      return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      return "";
+    if (results.size() != JOBS.size()
+        || results.values().stream().anyMatch(result -> result.operations == 0)) {
+      throw new IOException(
+          "%s: exit code %d; it says: %s; its console ends with: %s"
+              .formatted(
+                  contender, output.exitCode(), output.errors().strip(), output.lastWords()));
     }
+    return results;
   }
 
   private void report(Map<Contender, Map<String, List<Result>>> all) {

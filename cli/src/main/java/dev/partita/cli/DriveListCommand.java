@@ -70,7 +70,7 @@ final class DriveListCommand implements Callable<Integer> {
   }
 
   /// `20 GiB`, without the exact number of bytes.
-  private static String size(String bytes) {
+  static String size(String bytes) {
     var text = DiskInfo.bytes(Long.parseLong(bytes));
     int exact = text.indexOf(" (");
     return exact < 0 ? text.replace(" bytes", " B") : text.substring(0, exact);

@@ -2,8 +2,10 @@ package dev.partita.cli;
 
 import dev.partita.worker.ControlWords;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -46,7 +48,8 @@ final class GuestInfoCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Map<String, String> services = new LinkedHashMap<>();
     Map<String, String> facts = new LinkedHashMap<>();
-    for (var line : GuestClient.of(partition).ask("guest-info")) {
+    var client = GuestClient.of(partition);
+    for (var line : client.ask("guest-info")) {
       var words = ControlWords.decode(line);
       if (words.getFirst().equals("fact") && words.size() == 3) {
         facts.put(words.get(1), words.get(2));
@@ -54,17 +57,45 @@ final class GuestInfoCommand implements Callable<Integer> {
         services.put(words.getFirst(), words.get(1));
       }
     }
+    Map<String, String> adapters = new LinkedHashMap<>();
+    if (services.getOrDefault("exchange", "").equals("yes")) {
+      adapters.putAll(adapters(client));
+    }
     if (raw) {
+      adapters.forEach((key, value) -> System.out.println(key + "=" + Printable.line(value)));
       services.forEach((key, value) -> System.out.println(key + "=" + Printable.line(value)));
       facts.forEach(
           (key, value) -> System.out.println(Printable.line(key) + "=" + Printable.line(value)));
     } else {
-      print(services, facts);
+      print(services, facts, adapters);
     }
     return ExitCode.SUCCESS;
   }
 
-  private static void print(Map<String, String> services, Map<String, String> facts) {
+  /// What the guest tells of each of its NICs.
+  private static Map<String, String> adapters(GuestClient client) throws IOException {
+    Map<String, String> adapters = new LinkedHashMap<>();
+    for (var line : client.ask("nic-list")) {
+      var words = ControlWords.decode(line);
+      if (words.size() < NicListCommand.FIELDS) {
+        continue;
+      }
+      var mac = words.get(3);
+      var told = new ArrayList<String>();
+      try {
+        for (var each : client.ask("guest-addresses", mac.toUpperCase(Locale.ROOT))) {
+          told.add(String.join(" ", ControlWords.decode(each)));
+        }
+      } catch (GuestSaidNoException e) {
+        continue; // without a driver, or down
+      }
+      adapters.put("nic" + words.getFirst(), mac + " " + String.join(", ", told));
+    }
+    return adapters;
+  }
+
+  private static void print(
+      Map<String, String> services, Map<String, String> facts, Map<String, String> adapters) {
     row("heartbeat", services.getOrDefault("heartbeat", "-"));
     LABELS.forEach(
         (key, label) -> {
@@ -80,6 +111,7 @@ final class GuestInfoCommand implements Callable<Integer> {
             row(key, value);
           }
         });
+    adapters.forEach(GuestInfoCommand::row);
     List<String> running =
         services.entrySet().stream()
             .filter(each -> !List.of("heartbeat", "no-facts").contains(each.getKey()))

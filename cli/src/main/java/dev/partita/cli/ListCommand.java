@@ -16,11 +16,11 @@ import picocli.CommandLine.Command;
     description = "Lists your running partitions.",
     mixinStandardHelpOptions = true)
 final class ListCommand implements Callable<Integer> {
-  private static final String ROW = "%-24s %8s %6s %8s %-9s %10s%n";
+  private static final String ROW = "%-24s %8s %6s %8s %-9s %10s  %s%n";
 
   @Override
   public Integer call() throws IOException {
-    System.out.printf(ROW, "NAME", "PID", "CPUS", "MEMORY", "ENGINE", "RUNNING");
+    System.out.printf(ROW, "NAME", "PID", "CPUS", "MEMORY", "ENGINE", "RUNNING", "ADDRESS");
     for (var found : RuntimeEntry.list(RuntimeEntry.folder())) {
       var status = status(found);
       System.out.printf(
@@ -32,7 +32,8 @@ final class ListCommand implements Callable<Integer> {
               ? Long.parseLong(status.get("memory")) / (1 << 20) + "M"
               : "-",
           status.getOrDefault("engine", "-"),
-          status.containsKey("started") ? since(Instant.parse(status.get("started"))) : "-");
+          status.containsKey("started") ? since(Instant.parse(status.get("started"))) : "-",
+          address(status));
     }
     return ExitCode.SUCCESS;
   }
@@ -50,6 +51,12 @@ final class ListCommand implements Callable<Integer> {
       // It is starting or ending just now: its row stays without details.
     }
     return values;
+  }
+
+  /// What its NAT has given the guest: this needs nothing of the guest.
+  private static String address(Map<String, String> status) {
+    var addresses = status.getOrDefault("addresses", "");
+    return addresses.isEmpty() ? "-" : Printable.line(addresses);
   }
 
   private static String since(Instant start) {

@@ -1,5 +1,6 @@
 package dev.partita.cli;
 
+import dev.partita.worker.Adapters;
 import dev.partita.worker.Console;
 import dev.partita.worker.ControlSocket;
 import dev.partita.worker.Drives;
@@ -13,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// A running partition's presence to the other commands: its runtime entry and control socket. A
@@ -68,7 +70,7 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
 
   @Override
   public String status() {
-    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%nresets=%d%nheartbeat=%s%nprotocol=%d%n"
+    return "name=%s%npid=%d%nprocessors=%d%nmemory=%d%nengine=%s%nkernel=%s%nstarted=%s%nresets=%d%nheartbeat=%s%nprotocol=%d%naddresses=%s%n"
         .formatted(
             settings.name(),
             ProcessHandle.current().pid(),
@@ -79,7 +81,10 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
             started,
             worker.resets(),
             worker.heartbeat(),
-            ControlSocket.PROTOCOL);
+            ControlSocket.PROTOCOL,
+            worker.adapters().list().stream()
+                .flatMap(nic -> nic.addresses().stream())
+                .collect(Collectors.joining(",")));
   }
 
   @Override
@@ -100,6 +105,11 @@ final class Presence implements ControlSocket.Target, AutoCloseable {
   @Override
   public Drives drives() {
     return worker.drives();
+  }
+
+  @Override
+  public Adapters adapters() {
+    return worker.adapters();
   }
 
   @Override

@@ -2,9 +2,13 @@ package dev.partita.cli;
 
 import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.image.SystemDisk;
+import dev.partita.network.nat.Publication;
+import dev.partita.worker.AdapterSettings;
+import dev.partita.worker.Attachment;
 import dev.partita.worker.Console;
 import dev.partita.worker.DriveSettings;
 import dev.partita.worker.Engines;
+import dev.partita.worker.NetworkSettings;
 import dev.partita.worker.Outcome;
 import dev.partita.worker.Outcome.StopReason;
 import dev.partita.worker.PartitionSettings;
@@ -15,6 +19,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +42,7 @@ import picocli.CommandLine.Spec;
       "  partita run debian                    a Debian that keeps what it writes",
       "  partita run --disk cloud-image.vhdx   your own disk",
       "  partita run debian-initramfs          only a kernel and a shell, in memory",
+      "  partita run debian --publish 2222:22  ssh -p 2222 partita@localhost reaches it",
       "",
       "The end of standard input does not end the guest."
     },
@@ -116,6 +122,34 @@ final class RunCommand implements Callable<Integer> {
       converter = DriveOption.Dvd.class,
       description = "A DVD drive with this ISO image; \"none\": empty. Repeatable.")
   private List<DriveSettings> dvds = List.of();
+
+  @Option(
+      names = "--network",
+      paramLabel = "NETWORK[,OPTION...]",
+      converter = NetworkOption.Adapter.class,
+      description = {
+        "A network card, and what it is plugged into (default: nat). Repeatable.",
+        "  nat: by way of this program, without rights;",
+        "  private:NAME: a switch that your partitions share;",
+        "  internal:NAME: the same, with a NAT for all of them;",
+        "  tap:DEVICE: a TAP device, bridge=BRIDGE joins it;",
+        "  link:SOCKET, udp:LOCAL:PORT:REMOTE:PORT: to others;",
+        "  none.",
+        "Options: mac=ADDRESS, mtu=OCTETS, vlan=NUMBER, link=down, limit=RATE, spoofing, dhcp-guard,"
+            + " router-guard, mirror=source|destination; with nat: allow-host (the guest reaches the"
+            + " host's 127.0.0.1 at the gateway's address), net=ADDRESS/BITS."
+      })
+  private List<Optional<AdapterSettings>> networks =
+      List.of(Optional.of(AdapterSettings.standard()));
+
+  @Option(
+      names = "--publish",
+      paramLabel = "[ADDRESS:]HOST:GUEST[/udp]",
+      converter = NetworkOption.Port.class,
+      description =
+          "A port of the host that leads to one of the guest's: 2222:22 from this host alone,"
+              + " 0.0.0.0:8080:80 from its network too. Repeatable.")
+  private List<Publication> publications = List.of();
 
   @Option(
       names = {"-m", "--memory"},
@@ -200,10 +234,11 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    var network = network();
     chooseTier();
     try (var systemDisk = systemDisk();
         var boot = diskBoot(systemDisk)) {
-      var settings = settings(systemDisk, boot);
+      var settings = settings(systemDisk, boot).withNetwork(network);
       if (settings.engine().equals(Engines.AUTO)) {
         var choice = Engines.named(Engines.AUTO);
         OperatorLog.say("engine %s: %s".formatted(choice.engine().name(), choice.reason()));
@@ -297,7 +332,20 @@ final class RunCommand implements Callable<Integer> {
         !noReboot,
         stats,
         Stream.concat(Stream.ofNullable(own), Stream.concat(disks.stream(), dvds.stream()))
-            .toList());
+            .toList(),
+        NetworkSettings.NONE);
+  }
+
+  private NetworkSettings network() {
+    var adapters = networks.stream().flatMap(Optional::stream).toList();
+    if (adapters.size() < networks.size() && networks.size() > 1) {
+      throw usage("--network none stands alone");
+    }
+    if (!publications.isEmpty()
+        && adapters.stream().noneMatch(each -> each.attachment() instanceof Attachment.Nat)) {
+      throw usage("--publish goes by way of the NAT: add --network nat");
+    }
+    return new NetworkSettings(adapters, publications);
   }
 
   private ParameterException usage(String message) {

@@ -72,7 +72,7 @@ public final class RamDisk {
   /// a digest of it.
   public static String recipe() {
     StringBuilder all = new StringBuilder("layout 2\n");
-    for (String name : List.of("init", "console", "fstab", "profile", "modules")) {
+    for (String name : List.of("init", "console", "network", "fstab", "profile", "modules")) {
       all.append(text(name));
     }
     return all.toString();
@@ -112,6 +112,7 @@ public final class RamDisk {
 
     file(tree, "init", 0755, text("init"));
     file(tree, "etc/console", 0755, text("console"));
+    file(tree, "bin/network", 0755, text("network"));
     file(tree, "etc/fstab", 0644, text("fstab"));
     file(tree, "etc/profile", 0644, text("profile"));
     file(tree, "etc/hostname", 0644, "partita\n");

@@ -168,7 +168,7 @@ class RamDiskTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"init", "console", "profile"})
+  @ValueSource(strings = {"init", "console", "network", "profile"})
   void theScriptsAreGoodShell(String name) throws Exception {
     Path script = directory.resolve(name);
     try (InputStream in = RamDisk.class.getResourceAsStream(name)) {

@@ -24,15 +24,16 @@ import org.jspecify.annotations.Nullable;
 /// | `wait` | when the partition has ended: `exit CODE`, and further lines for the operator |
 ///
 /// Those for the guest are in {@link GuestRequests}, those for the drives in {@link
-/// DriveRequests}. Anything else is answered `error` and a reason. One virtual thread a client, at
-/// most {@link #MAXIMUM_CLIENTS} at a time; the socket's folder keeps other users out.
+/// DriveRequests}, those for the network in {@link NetworkRequests}. Anything else is answered
+/// `error` and a reason. One virtual thread a client, at most {@link #MAXIMUM_CLIENTS} at a time;
+/// the socket's folder keeps other users out.
 public final class ControlSocket implements AutoCloseable {
   /// Clients at one time; more are turned away.
   public static final int MAXIMUM_CLIENTS = 32;
 
   /// Goes up when requests change; a partition tells its own in its status. 2 brought those for the
-  /// guest, 3 those for the drives.
-  public static final int PROTOCOL = 3;
+  /// guest, 3 those for the drives, 4 those for the network.
+  public static final int PROTOCOL = 4;
 
   /// Bytes in a request, at most, with its newline.
   static final int MAXIMUM_REQUEST = 16 << 10;
@@ -66,6 +67,9 @@ public final class ControlSocket implements AutoCloseable {
 
     /// Its disks and DVD drives.
     Drives drives();
+
+    /// Its NICs and switches.
+    Adapters adapters();
 
     /// Waits for the end.
     ///
@@ -136,6 +140,8 @@ public final class ControlSocket implements AutoCloseable {
             new GuestRequests(target.guest()::services, client).serve(request);
           } else if (DriveRequests.isFor(request)) {
             say(client, new DriveRequests(target.drives()).serve(request));
+          } else if (NetworkRequests.isFor(request)) {
+            new NetworkRequests(target.adapters(), client).serve(request);
           } else {
             say(client, "error unknown request\n");
           }

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// @param restartOnReset whether a reset by the guest starts the machine again
 /// @param measured whether the host memory it takes is measured at the end, for {@link Statistics}
 /// @param drives disks and DVD drives that are there from the beginning
+/// @param network NICs that are there from the beginning, and published ports
 public record PartitionSettings(
     String name,
     long memory,
@@ -28,7 +29,8 @@ public record PartitionSettings(
     String engine,
     boolean restartOnReset,
     boolean measured,
-    List<DriveSettings> drives) {
+    List<DriveSettings> drives,
+    NetworkSettings network) {
 
   /// Processors with an xAPIC id of their own: 0 to 253 (254 is the I/O APIC's, 255 is broadcast).
   public static final int MAXIMUM_PROCESSORS = 254;
@@ -52,7 +54,7 @@ public record PartitionSettings(
     }
   }
 
-  /// Without drives.
+  /// Without drives and network.
   public PartitionSettings(
       String name,
       long memory,
@@ -73,7 +75,8 @@ public record PartitionSettings(
         engine,
         restartOnReset,
         measured,
-        List.of());
+        List.of(),
+        NetworkSettings.NONE);
   }
 
   /// The same but for the engine.
@@ -88,7 +91,8 @@ public record PartitionSettings(
         other,
         restartOnReset,
         measured,
-        drives);
+        drives,
+        network);
   }
 
   /// The same with other drives.
@@ -103,7 +107,24 @@ public record PartitionSettings(
         engine,
         restartOnReset,
         measured,
-        others);
+        others,
+        network);
+  }
+
+  /// The same with another network.
+  public PartitionSettings withNetwork(NetworkSettings other) {
+    return new PartitionSettings(
+        name,
+        memory,
+        processors,
+        kernel,
+        initrd,
+        commandLine,
+        engine,
+        restartOnReset,
+        measured,
+        drives,
+        other);
   }
 
   /// A name is a file name too: letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`.

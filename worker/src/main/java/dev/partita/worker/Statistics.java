@@ -11,7 +11,7 @@ import java.util.TreeMap;
 /// @param instructions guest instructions retired, all processors
 /// @param nanos wall-clock nanoseconds since the first power-on
 /// @param counters intercepts by cause (`exits.port-read`), the engine's own (`engine.halts`), and
-///     those of drives by LUN (`drive.0.reads`)
+///     those of drives by LUN (`drive.0.reads`) and NICs by number
 /// @param residentBeyondRam bytes of the process's resident set that are not guest RAM, at the
 ///     end of the last machine's life; 0 when not known
 /// @param residentRam bytes of guest RAM that the host holds in memory then

@@ -59,6 +59,7 @@ final class VirtualMachine implements Machine {
   private final PartitionSettings settings;
   private final Console console;
   private final Drives drives;
+  private final Adapters adapters;
   private final Events events;
   private final TimeSource time;
   private final GuestMemory memory;
@@ -85,11 +86,13 @@ final class VirtualMachine implements Machine {
       PartitionSettings settings,
       Console console,
       Drives drives,
+      Adapters adapters,
       Supplier<TimeSource> clocks,
       Events events) {
     this.settings = settings;
     this.console = console;
     this.drives = drives;
+    this.adapters = adapters;
     this.events = events;
     var engine = Engines.named(settings.engine()).engine();
     // Before anything is taken: this is what fails.
@@ -127,6 +130,7 @@ final class VirtualMachine implements Machine {
       storage = new ScsiController(STORAGE, settings.processors() - 1, diskThreads);
       drives.connect(storage);
       bus.attach(storage);
+      adapters.connect(bus);
       intercepts = new InterceptSwitch(board, enlightenment, events, settings.processors());
       feeder = new ConsoleFeeder(console, board.serialPort(SerialPort.COM1));
       // The kernel's file and what it was unpacked to are garbage now, ten times what lives: given
@@ -324,6 +328,7 @@ final class VirtualMachine implements Machine {
     }
     bus.close();
     drives.disconnect(storage);
+    adapters.disconnect(bus);
     diskThreads.close();
     enlightenment.close();
     partition.close();

@@ -5,6 +5,7 @@ import dev.partita.hypervisor.SystemTimeSource;
 import dev.partita.worker.Outcome.StopReason;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -16,6 +17,7 @@ public final class Worker {
   private final PartitionSettings settings;
   private final Console console;
   private final Drives drives;
+  private final Adapters adapters;
   private final Machine.Factory machines;
   private final Object lock = new Object();
   private Runnable beforeRestart = () -> {};
@@ -30,28 +32,46 @@ public final class Worker {
   ///
   /// @param console the line to its serial port; outlives the worker, and is its owner's to close
   public Worker(PartitionSettings settings, Console console) {
-    this(settings, console, new Drives());
+    this(settings, console, new Drives(), adapters(settings));
   }
 
-  private Worker(PartitionSettings settings, Console console, Drives drives) {
+  private Worker(PartitionSettings settings, Console console, Drives drives, Adapters adapters) {
     this(
         settings,
         console,
         drives,
-        events -> new VirtualMachine(settings, console, drives, SystemTimeSource::new, events));
+        adapters,
+        events ->
+            new VirtualMachine(settings, console, drives, adapters, SystemTimeSource::new, events));
   }
 
   /// For tests: with machines of another make.
   Worker(PartitionSettings settings, Console console, Machine.Factory machines) {
-    this(settings, console, new Drives(), machines);
+    this(settings, console, new Drives(), adapters(settings), machines);
   }
 
   private Worker(
-      PartitionSettings settings, Console console, Drives drives, Machine.Factory machines) {
+      PartitionSettings settings,
+      Console console,
+      Drives drives,
+      Adapters adapters,
+      Machine.Factory machines) {
     this.settings = settings;
     this.console = console;
     this.drives = drives;
+    this.adapters = adapters;
     this.machines = machines;
+  }
+
+  /// A guest on a disk is the same guest the next time: it finds the same NICs.
+  private static Adapters adapters(PartitionSettings settings) {
+    var disk =
+        settings.drives().stream().map(DriveSettings::file).filter(Objects::nonNull).findFirst();
+    return new Adapters(
+        disk.map(file -> file.toAbsolutePath().normalize().toString()).orElse(settings.name()),
+        RuntimeEntry.folder().resolve("switches"),
+        settings.processors(),
+        SystemTimeSource::new);
   }
 
   public PartitionSettings settings() {
@@ -61,6 +81,11 @@ public final class Worker {
   /// Its disks and DVD drives, which outlive the machine when it is reset.
   public Drives drives() {
     return drives;
+  }
+
+  /// Its NICs and switches, which outlive the machine too.
+  public Adapters adapters() {
+    return adapters;
   }
 
   /// Sets what is done with a disk when the guest has reset the machine, before the next one is
@@ -73,8 +98,10 @@ public final class Worker {
   ///
   /// @throws dev.partita.hypervisor.PartitionException if it cannot be made as asked
   public Outcome run() throws InterruptedException {
-    try (drives) {
+    try (drives;
+        adapters) {
       drives.open(settings.drives());
+      adapters.open(settings.network());
       return runToTheEnd();
     } finally {
       synchronized (lock) {
@@ -192,9 +219,10 @@ public final class Worker {
   /// What it has cost so far. Any thread.
   public Statistics statistics() {
     var disks = drives.counters();
+    var nics = adapters.counters();
     synchronized (lock) {
       var all = machine == null ? earlier : earlier.plus(machine.statistics());
-      return all.with(disks);
+      return all.with(disks).with(nics);
     }
   }
 

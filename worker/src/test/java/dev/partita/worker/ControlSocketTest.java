@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.partita.hypervisor.ManualTimeSource;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -21,6 +22,8 @@ class ControlSocketTest {
 
   private final Console console = new Console();
   private final Drives drives = new Drives();
+  private final ManualTimeSource time = new ManualTimeSource(0);
+  private final Adapters adapters = new Adapters("test", Path.of("/nonexistent"), 1, () -> time);
   private final CompletableFuture<Boolean> stopped = new CompletableFuture<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
   private final AtomicInteger resets = new AtomicInteger();
@@ -61,6 +64,11 @@ class ControlSocketTest {
               }
 
               @Override
+              public Adapters adapters() {
+                return adapters;
+              }
+
+              @Override
               public Guest guest() {
                 return new Guest(() -> Optional.ofNullable(services));
               }
@@ -77,8 +85,45 @@ class ControlSocketTest {
             });
   }
 
+  @Test
+  void nicsAreShownAddedChangedAndRemoved() throws Exception {
+    adapters.open(NetworkSettings.NONE);
+    assertThat(ask("nic-list")).isEqualTo("ok\n");
+    assertThat(ask("nic-add", "nat,mac=00:15:5d:01:02:03,net=10.9.0.0/24")).isEqualTo("ok 0\n");
+    assertThat(ask("nic-set", "0", "vlan=7", "link=down")).isEqualTo("ok\n");
+    var line = ask("nic-list").lines().toList().get(1);
+    assertThat(ControlWords.decode(line))
+        .startsWith(
+            "0",
+            "nat,net=10.9.0.0/24,mac=00:15:5d:01:02:03,vlan=7,link=down",
+            "00:15:5d:01:02:03",
+            "00:15:5d:01:02:03",
+            "0");
+    var switches = SwitchWords.decode(ask("switch-list").lines().skip(1).toList());
+    assertThat(switches).hasSize(1);
+    assertThat(switches.getFirst().ports()).hasSize(2);
+    assertThat(ask("nic-set", "0", "colour=red")).startsWith("error ").contains("colour=red");
+    assertThat(ask("nic-set", "7", "vlan=7")).startsWith("error ");
+    assertThat(ask("nic-remove", "x")).startsWith("error ");
+    assertThat(ask("nic-remove", "0")).isEqualTo("ok\n");
+    assertThat(ask("switch-list")).isEqualTo("ok\n");
+    assertThat(ask("capture", "64")).startsWith("error ");
+  }
+
+  @Test
+  void aCaptureEndsWhenItsClientHasEnough() throws Exception {
+    adapters.open(new NetworkSettings(List.of(AdapterSettings.standard()), List.of()));
+    try (var client = new ControlClient(path, "capture 64 nic0")) {
+      assertThat(client.firstLine()).isEqualTo("ok");
+      client.endOutput();
+      // The section's header block (draft-ietf-opsawg-pcapng, 4.1), and so on to the end.
+      assertThat(client.input().readAllBytes()).startsWith(0x0A, 0x0D, 0x0D, 0x0A);
+    }
+  }
+
   @AfterEach
   void close() throws Exception {
+    adapters.close();
     end.complete("");
     socket.close();
     console.close();
