@@ -52,13 +52,10 @@ final class Block {
     this.secondPage = secondPage;
   }
 
-  // Where execution went on from here, within the page: the difference of the RIPs and the block.
-  // Two, for
-  // the two ways of a conditional jump. Racy: other processors may overwrite one, whole.
-  private @Nullable Link first;
-  private @Nullable Link second;
-
-  private record Link(long delta, Block target) {}
+  // Where execution went on from here, within the page. Two, for the two ways of a conditional
+  // jump. Racy: other processors may overwrite one, whole.
+  private @Nullable Block first;
+  private @Nullable Block second;
 
   /// Executions by the interpreter that are left until this is worth a region. Racy: a count lost
   /// does not matter.
@@ -133,12 +130,13 @@ final class Block {
 
   /// The block that followed before when RIP moved by `delta` from this block's start, or null.
   @Nullable Block linkTarget(long delta) {
-    var link = first;
-    if (link != null && link.delta == delta) {
-      return link.target;
+    long to = address + delta;
+    var target = first;
+    if (target != null && target.address == to) {
+      return target;
     }
-    link = second;
-    return link != null && link.delta == delta ? link.target : null;
+    target = second;
+    return target != null && target.address == to ? target : null;
   }
 
   /// Remembers what followed, if it lies in the same page and so depends on no other translation.
@@ -149,12 +147,11 @@ final class Block {
         || (target.address ^ address) >>> 12 != 0) {
       return;
     }
-    var link = new Link(delta, target);
     var old = first;
-    if (old == null || !old.target.valid || old.delta == delta) {
-      first = link;
+    if (old == null || !old.valid || old.address == target.address) {
+      first = target;
     } else {
-      second = link;
+      second = target;
     }
   }
 

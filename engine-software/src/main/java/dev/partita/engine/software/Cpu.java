@@ -212,11 +212,17 @@ final class Cpu {
   /// What RDRAND and RDSEED draw from; may be set before the first use to have known numbers.
   @Nullable RandomGenerator entropy;
 
+  /// Where a {@link RegionCode} is to begin: an index in {@link Region#entries}.
+  int regionEntry;
+
   /// What a {@link RegionCode} leaves: the instructions left of its budget.
   int regionBudget;
 
   /// Where a {@link RegionCode} left: an index in its region's tables of sites.
   int regionSite;
+
+  /// A {@link Region} was left before an instruction that is to be interpreted.
+  boolean regionMissed;
 
   /// What a {@link RegionCode} met, to be thrown.
   @Nullable Throwable regionThrown;

@@ -5,12 +5,13 @@ import static java.lang.constant.ConstantDescs.CD_int;
 import static java.lang.constant.ConstantDescs.CD_long;
 
 import java.lang.classfile.CodeBuilder;
+import java.lang.constant.ClassDesc;
 
 /// The part of {@link RegionEmitter} that knows instructions in their common forms. What returns a
 /// boolean returns true, for {@link Operation#emit}.
 abstract class FormEmitter extends OperandEmitter {
-  FormEmitter(CodeBuilder b) {
-    super(b);
+  FormEmitter(CodeBuilder b, ClassDesc self) {
+    super(b, self);
   }
 
   /// reg op= reg.

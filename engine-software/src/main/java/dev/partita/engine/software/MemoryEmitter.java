@@ -8,6 +8,8 @@ import static java.lang.constant.ConstantDescs.CD_long;
 import static java.lang.constant.ConstantDescs.CD_short;
 import static java.lang.constant.ConstantDescs.CD_void;
 
+import java.lang.classfile.ClassBuilder;
+import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
@@ -60,6 +62,12 @@ abstract sealed class MemoryEmitter {
 
   /// Stores a local at the address in a local.
   abstract void store(int size, int address, int value);
+
+  /// Declares the fields that the code needs in its class.
+  void declare(ClassBuilder type) {}
+
+  /// Sets them: a part of the class's initialization.
+  void initialize(CodeBuilder code) {}
 
   /// Loads longs from the address in a local and behind it, to locals one after the other.
   abstract void loadLongs(int address, int count, int local);
@@ -157,6 +165,8 @@ abstract sealed class MemoryEmitter {
   static final class Direct extends MemoryEmitter {
     private static final ClassDesc UNSAFE = ClassDesc.of("jdk.internal.misc.Unsafe");
 
+    private static final String FIELD = "UNSAFE";
+
     /// Where an array's first element is, from the start of the array.
     private static final long FIRST = first();
 
@@ -173,8 +183,20 @@ abstract sealed class MemoryEmitter {
       }
     }
 
+    @Override
+    void declare(ClassBuilder type) {
+      type.withField(FIELD, UNSAFE, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+    }
+
+    @Override
+    void initialize(CodeBuilder code) {
+      code.invokestatic(UNSAFE, "getUnsafe", MethodTypeDesc.of(UNSAFE));
+      code.putstatic(e.self, FIELD, UNSAFE);
+    }
+
     private void unsafe() {
-      b.invokestatic(UNSAFE, "getUnsafe", MethodTypeDesc.of(UNSAFE));
+      // A constant of the class: a call of getUnsafe() costs the compilers more.
+      b.getstatic(e.self, FIELD, UNSAFE);
     }
 
     private void call(String name, ClassDesc result, ClassDesc... parameters) {

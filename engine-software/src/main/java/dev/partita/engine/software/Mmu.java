@@ -57,11 +57,6 @@ final class Mmu {
   private final Tlb guarded = new Tlb();
   private Tlb current = supervisor;
 
-  /// Bit n: code was fetched from a large page whose address has n in bits 26:21.
-  private long largeCode;
-
-  private int largestCodePage = 12;
-
   // What the last walk found.
   private boolean pageGlobal;
 
@@ -132,9 +127,7 @@ final class Mmu {
     user.flush();
     supervisor.flush();
     guarded.flush();
-    c.owner.forgetJumps();
-    largeCode = 0;
-    largestCodePage = 12;
+    c.owner.translationsChanged();
   }
 
   /// Forgets what is not global: CR3 was written.
@@ -146,7 +139,7 @@ final class Mmu {
     user.flushNonGlobal();
     supervisor.flushNonGlobal();
     guarded.flushNonGlobal();
-    c.owner.forgetJumps();
+    c.owner.translationsChanged();
   }
 
   /// Forgets one page, of whatever size: INVLPG.
@@ -154,18 +147,7 @@ final class Mmu {
     user.flushPage(address);
     supervisor.flushPage(address);
     guarded.flushPage(address);
-    c.owner.forgetJumps(address, codePageShift(address));
-  }
-
-  private void noteLargeCode(long address) {
-    // Pages of 4 MiB have two bits; the few of 1 GiB, all.
-    largeCode |= pageShift > 22 ? -1 : 3L << (address >>> 21 & 62);
-    largestCodePage = Math.max(largestCodePage, pageShift);
-  }
-
-  /// Bits of an address within the largest page of code that may be there.
-  private int codePageShift(long address) {
-    return (largeCode >>> (address >>> 21) & 1) != 0 ? largestCodePage : 12;
+    c.owner.translationsChanged();
   }
 
   /// Forgets direct write access to a page of RAM; called while no processor runs.
@@ -415,9 +397,6 @@ final class Mmu {
     long hostPage = host + offset;
     if (access == FETCH) {
       current.enter(current.fetch, address, hostPage, pageGlobal, pageShift);
-      if (pageShift > 12) {
-        noteLargeCode(address);
-      }
       return;
     }
     current.enter(current.read, address, hostPage, pageGlobal, pageShift);

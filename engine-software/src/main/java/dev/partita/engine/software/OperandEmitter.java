@@ -1,9 +1,7 @@
 package dev.partita.engine.software;
 
 import static java.lang.constant.ConstantDescs.CD_Throwable;
-import static java.lang.constant.ConstantDescs.CD_int;
 import static java.lang.constant.ConstantDescs.CD_long;
-import static java.lang.constant.ConstantDescs.CD_void;
 
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
@@ -78,6 +76,9 @@ abstract class OperandEmitter {
 
   final CodeBuilder b;
 
+  /// The class that is made.
+  final ClassDesc self;
+
   /// Code that is rarely executed, emitted behind the blocks.
   final List<Runnable> stubs = new ArrayList<>();
 
@@ -102,8 +103,9 @@ abstract class OperandEmitter {
 
   RegionFlags flags = RegionFlags.STORED;
 
-  OperandEmitter(CodeBuilder b) {
+  OperandEmitter(CodeBuilder b, ClassDesc self) {
     this.b = b;
+    this.self = self;
     exit = b.newLabel();
     flagEmitter = new FlagEmitter(this);
     arithmetic = new ArithmeticEmitter(this);
@@ -400,39 +402,34 @@ abstract class OperandEmitter {
   /// Pushes what is at an operand: a long for 8 bytes, else an int, zero-extended.
   void load(MemoryOperand m, int size) {
     address(m);
-    loadAddressed(size, "load" + 8 * size);
+    loadAddressed(size);
   }
 
   /// Pushes what is at {@link #ADDRESS}.
-  private void loadAddressed(int size, String slow) {
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    probe(READ_TLB, size, miss);
+  private void loadAddressed(int size) {
+    probe(READ_TLB, size, leaving());
     memory.load(size, HOST);
-    b.labelBinding(done);
+  }
+
+  /// The label of the way out before the instruction under way: the interpreter executes it.
+  Label leaving() {
+    var way = b.newLabel();
     int here = siteHere();
     var state = state();
     stubs.add(
         () -> {
-          b.labelBinding(miss);
+          b.labelBinding(way);
           settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          invoke(SUPPORT, slow, CD_long, CPU, CD_long);
-          b.lstore(VALUE);
-          checkThrown(exit);
-          b.lload(VALUE);
-          if (size != 8) {
-            b.l2i();
-          }
-          b.goto_(done);
+          b.loadConstant(here).istore(SITE).goto_(exit);
         });
+    return way;
   }
 
   /// Pops a value and stores it at an operand. What it pops was computed before the address.
   void store(MemoryOperand m, int size) {
     popValue(size);
     address(m);
-    storeAddressed(size, "store" + 8 * size);
+    storeAddressed(size);
   }
 
   void popValue(int size) {
@@ -452,73 +449,21 @@ abstract class OperandEmitter {
   }
 
   /// Stores {@link #VALUE} at {@link #ADDRESS}.
-  private void storeAddressed(int size, String slow) {
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    probe(WRITE_TLB, size, miss);
+  private void storeAddressed(int size) {
+    probe(WRITE_TLB, size, leaving());
     memory.store(size, HOST, VALUE);
-    b.labelBinding(done);
-    int here = siteHere();
-    var state = state();
-    stubs.add(
-        () -> {
-          b.labelBinding(miss);
-          settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          pushValue(size);
-          invoke(SUPPORT, slow, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
-          checkThrown(exit);
-          b.goto_(done);
-        });
   }
 
   /// Reads, changes and writes an operand that is not locked.
   ///
   /// @param change replaces the old value on the stack by the new one
   void update(MemoryOperand m, int size, Runnable change) {
-    // Not in the middle: the stubs below need the flags from before, in their locals.
-    boundFlags();
     address(m);
-    var miss = b.newLabel();
-    var loaded = b.newLabel();
-    probe(WRITE_TLB, size, miss);
+    probe(WRITE_TLB, size, leaving());
     memory.load(size, HOST);
-    b.labelBinding(loaded);
-    int here = siteHere();
-    var before = state();
-    stubs.add(
-        () -> {
-          b.labelBinding(miss);
-          settle(before);
-          b.lconst_0().lstore(HOST);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS).loadConstant(size);
-          invoke(SUPPORT, "loadForUpdate", CD_long, CPU, CD_long, CD_int);
-          b.lstore(VALUE);
-          checkThrown(exit);
-          b.lload(VALUE);
-          if (size != 8) {
-            b.l2i();
-          }
-          b.goto_(loaded);
-        });
-    // A store after a check for writing cannot fault: the flags may be the new ones by then.
     change.run();
     popValue(size);
-    var slow = b.newLabel();
-    var done = b.newLabel();
-    b.lload(HOST).lconst_0().lcmp().ifeq(slow);
     memory.store(size, HOST, VALUE);
-    b.labelBinding(done);
-    stubs.add(
-        () -> {
-          b.labelBinding(slow);
-          settle(before);
-          b.loadConstant(here).istore(SITE).aload(C).lload(ADDRESS);
-          pushValue(size);
-          invoke(SUPPORT, "store" + 8 * size, CD_void, CPU, CD_long, size == 8 ? CD_long : CD_int);
-          checkThrown(exit);
-          b.goto_(done);
-        });
   }
 
   /// Pops a long and pushes it on the guest's stack.
@@ -527,7 +472,7 @@ abstract class OperandEmitter {
     getLong(Cpu.RSP);
     addConstant(-8);
     b.lstore(ADDRESS);
-    storeAddressed(8, "storeStack");
+    storeAddressed(8);
     b.lload(ADDRESS);
     putLong(Cpu.RSP);
   }
@@ -535,7 +480,7 @@ abstract class OperandEmitter {
   /// Pushes what is at an address of the guest's stack that is on the stack.
   void loadStack() {
     b.lstore(ADDRESS);
-    loadAddressed(8, "loadStack");
+    loadAddressed(8);
   }
 
   void invoke(ClassDesc owner, String name, ClassDesc result, ClassDesc... parameters) {

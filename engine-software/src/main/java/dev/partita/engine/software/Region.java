@@ -20,6 +20,12 @@ final class Region {
 
   final RegionCode code;
 
+  /// Where it can be entered.
+  final Block[] entries;
+
+  /// From the first entry's RIP to that of each.
+  final long[] entryOffset;
+
   /// By site: RIP as a distance from the entry's, or {@link #DYNAMIC}.
   final long[] ripOffset;
 
@@ -63,6 +69,8 @@ final class Region {
       int[] pageDistance,
       long[] pageOffset,
       RegionCode code,
+      Block[] entries,
+      long[] entryOffset,
       long[] ripOffset,
       int[] notExecuted,
       int codeSize,
@@ -74,6 +82,8 @@ final class Region {
     this.pageDistance = pageDistance;
     this.pageOffset = pageOffset;
     this.code = code;
+    this.entries = entries;
+    this.entryOffset = entryOffset;
     this.ripOffset = ripOffset;
     this.notExecuted = notExecuted;
     this.codeSize = codeSize;
@@ -97,22 +107,48 @@ final class Region {
 
   /// Why the last run of a processor ended.
   RegionExit exit(Cpu c) {
-    return c.regionThrown != null ? RegionExit.THROWN : exits[c.regionSite];
+    if (c.regionThrown != null) {
+      return RegionExit.THROWN;
+    }
+    return c.regionMissed ? RegionExit.MISSED : exits[c.regionSite];
   }
 
-  /// Runs it from its entry, RIP; sets RIP.
+  /// The index of an entry.
+  int entryOf(Block block) {
+    var all = entries;
+    if (all[0] != block) {
+      for (int i = 1; i < all.length; i++) {
+        if (all[i] == block) {
+          return i;
+        }
+      }
+    }
+    return 0;
+  }
+
+  /// Runs it from its first entry, RIP; sets RIP.
+  int run(Cpu c, int limit) {
+    return run(c, 0, limit);
+  }
+
+  /// Runs it from an entry, which is at RIP; sets RIP. It ends before an instruction whose memory
+  /// access is not for it: then {@link Cpu#regionMissed} is set, and that instruction is to be
+  /// interpreted.
   ///
   /// @param limit instructions after which to leave at the next loop, at least 0
   /// @return instructions executed; or -1 - that, and {@link Cpu#regionThrown} is to be thrown
-  int run(Cpu c, int limit) {
-    long base = c.rip;
+  int run(Cpu c, int entry, int limit) {
+    long base = c.rip - entryOffset[entry];
+    c.regionEntry = entry;
     code.run(c, base, limit);
     int site = c.regionSite;
     long offset = ripOffset[site];
     if (offset != DYNAMIC) {
       c.rip = base + offset;
     }
-    int executed = limit - c.regionBudget - notExecuted[site];
+    int left = notExecuted[site];
+    c.regionMissed = left != 0;
+    int executed = limit - c.regionBudget - left;
     return c.regionThrown == null ? executed : -1 - executed;
   }
 
@@ -130,11 +166,7 @@ final class Region {
 
   /// The code was written over, or the region is not worth its room.
   void invalidate(DropReason reason) {
-    var entry = entry();
-    if (entry.region == this) {
-      entry.region = null;
-      entry.heat = SoftwareProcessor.HEAT;
-    }
+    entry().heat = SoftwareProcessor.HEAT;
     retire(reason);
   }
 
@@ -146,6 +178,11 @@ final class Region {
       told.dropped(this, reason);
     }
     valid = false;
+    for (var block : entries) {
+      if (block.region == this) {
+        block.region = null;
+      }
+    }
     for (var block : blocks) {
       block.left(this);
     }

@@ -11,6 +11,7 @@ import static java.lang.constant.ConstantDescs.INIT_NAME;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassBuilder;
 import java.lang.classfile.ClassFile;
+import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
@@ -76,32 +77,42 @@ final class RegionCompiler {
                         emitter.emitRegion();
                         holder[0] = emitter;
                       });
-                  if (!holder[0].called.isEmpty()) {
-                    withOperations(type, self);
-                  }
+                  withFields(type, self, holder[0]);
                 });
     return new Generated(bytes, holder[0], codeSize(bytes));
   }
 
-  /// The field with the operations that are called.
-  private static void withOperations(ClassBuilder type, ClassDesc self) {
-    type.withField("OPERATIONS", OPERATIONS, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+  /// The fields with constants, and with the operations that are called.
+  private static void withFields(ClassBuilder type, ClassDesc self, RegionEmitter emitter) {
+    boolean calls = !emitter.called.isEmpty();
+    emitter.memory.declare(type);
+    if (calls) {
+      type.withField("OPERATIONS", OPERATIONS, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+    }
     type.withMethodBody(
         CLASS_INIT_NAME,
         MethodTypeDesc.of(CD_void),
         ClassFile.ACC_STATIC,
-        code ->
-            code.invokestatic(
-                    desc(MethodHandles.class), "lookup", MethodTypeDesc.of(CD_MethodHandles_Lookup))
-                .ldc("_")
-                .loadConstant(OPERATIONS)
-                .invokestatic(
-                    desc(MethodHandles.class),
-                    "classData",
-                    MethodTypeDesc.of(CD_Object, CD_MethodHandles_Lookup, CD_String, CD_Class))
-                .checkcast(OPERATIONS)
-                .putstatic(self, "OPERATIONS", OPERATIONS)
-                .return_());
+        code -> {
+          emitter.memory.initialize(code);
+          if (calls) {
+            initializeOperations(code, self);
+          }
+          code.return_();
+        });
+  }
+
+  private static void initializeOperations(CodeBuilder code, ClassDesc self) {
+    code.invokestatic(
+            desc(MethodHandles.class), "lookup", MethodTypeDesc.of(CD_MethodHandles_Lookup))
+        .ldc("_")
+        .loadConstant(OPERATIONS)
+        .invokestatic(
+            desc(MethodHandles.class),
+            "classData",
+            MethodTypeDesc.of(CD_Object, CD_MethodHandles_Lookup, CD_String, CD_Class))
+        .checkcast(OPERATIONS)
+        .putstatic(self, "OPERATIONS", OPERATIONS);
   }
 
   private static int codeSize(byte[] bytes) {
@@ -141,6 +152,8 @@ final class RegionCompiler {
         shape.pageDistance,
         shape.pageOffset,
         code,
+        emitter.entries.stream().map(node -> node.block).toArray(Block[]::new),
+        emitter.entries.stream().mapToLong(node -> node.offset).toArray(),
         emitter.siteRip.stream().mapToLong(Long::longValue).toArray(),
         emitter.siteNotExecuted.stream().mapToInt(Integer::intValue).toArray(),
         generated.codeSize,

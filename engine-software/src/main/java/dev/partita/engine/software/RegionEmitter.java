@@ -8,6 +8,7 @@ import static java.lang.constant.ConstantDescs.CD_void;
 import dev.partita.engine.software.RegionShape.Node;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
+import java.lang.classfile.instruction.SwitchCase;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
@@ -25,13 +26,17 @@ import org.jspecify.annotations.Nullable;
 /// executed), stores longs and flags in their locals, and the exception handler writes all back.
 final class RegionEmitter extends FormEmitter {
   private final RegionShape shape;
-  private final ClassDesc self;
   private final List<Node> order = new ArrayList<>();
   private final Label[] labels;
   private final @Nullable State[] inherited;
 
   /// Operations that are called, in the order of their numbers.
   final List<Operation> called = new ArrayList<>();
+
+  /// Where the region can be entered; the first node first.
+  final List<Node> entries = new ArrayList<>();
+
+  private static final int MAX_ENTRIES = 8;
 
   final List<Long> siteRip = new ArrayList<>();
   final List<Integer> siteNotExecuted = new ArrayList<>();
@@ -56,13 +61,17 @@ final class RegionEmitter extends FormEmitter {
   /// @param first the emission of the same region before, whose registers are known; or null: then
   ///     the code is only right if it calls nothing
   RegionEmitter(CodeBuilder b, RegionShape shape, ClassDesc self, @Nullable RegionEmitter first) {
-    super(b);
+    super(b, self);
     this.knownUsed = first == null ? 0 : first.used;
     this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;
-    this.self = self;
-    shape.nodes.forEach(each -> each.order = -1);
+    shape.nodes.forEach(
+        each -> {
+          each.order = -1;
+          each.isEntry = false;
+        });
     arrange(shape.entry());
+    findEntries();
     labels = new Label[order.size()];
     for (int i = 0; i < labels.length; i++) {
       labels[i] = b.newLabel();
@@ -82,6 +91,29 @@ final class RegionEmitter extends FormEmitter {
     node.successors().forEach(this::arrange);
   }
 
+  /// The region is entered at its first block, and where a loop begins: so that it is not left for
+  /// long when an instruction in a loop has to be interpreted.
+  private void findEntries() {
+    enter(shape.entry());
+    for (var from : order) {
+      for (var to : from.successors()) {
+        if (to.order <= from.order && !to.isEntry && entries.size() < MAX_ENTRIES) {
+          enter(to);
+        }
+      }
+    }
+  }
+
+  private void enter(Node at) {
+    at.isEntry = true;
+    entries.add(at);
+  }
+
+  /// Whether a node is reached only from one other: then that one's state holds.
+  private static boolean follows(Node node) {
+    return node.predecessors == 1 && !node.isEntry;
+  }
+
   // ---- The whole
   // ------------------------------------------------------------------------------------
 
@@ -99,8 +131,7 @@ final class RegionEmitter extends FormEmitter {
   private void emitBlock(Node each) {
     node = each;
     var state = inherited[each.order];
-    boolean single = each.predecessors == 1 && each != shape.entry();
-    if (!single || state == null) {
+    if (!follows(each) || state == null) {
       state = State.START;
     }
     intOnly = state.intOnly();
@@ -135,11 +166,24 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
     b.iconst_0().istore(SITE);
     loadRegisters(used);
-    b.iload(LEFT).ifge(labels[0]);
+    var resolve = b.newLabel();
+    b.iload(LEFT).iflt(resolve);
+    if (entries.size() == 1) {
+      b.goto_(labels[0]);
+    } else {
+      var cases = new ArrayList<SwitchCase>();
+      for (int i = 1; i < entries.size(); i++) {
+        cases.add(SwitchCase.of(i, labels[entries.get(i).order]));
+      }
+      b.aload(C).getfield(CPU, "regionEntry", CD_int);
+      b.tableswitch(1, entries.size() - 1, labels[0], cases);
+    }
+    b.labelBinding(resolve);
     // Resolve everything; no effect.
     storeFlags();
     b.aload(C).iconst_0().putfield(CPU, "regionSite", CD_int);
     b.aload(C).iload(LEFT).putfield(CPU, "regionBudget", CD_int);
+    b.aload(C).getfield(CPU, "regionEntry", CD_int).pop();
     b.aload(C).lconst_0().putfield(CPU, "rip", CD_long);
     b.aload(C).getfield(CPU, "segmentBase", LONGS).pop();
     b.aload(C).getfield(CPU, "xmm", LONGS).pop();
@@ -359,7 +403,7 @@ final class RegionEmitter extends FormEmitter {
   /// The label of the way to a node, for a jump with the state as it is here. The code on that way,
   /// if any, is a stub.
   private Label edge(Node to) {
-    if (to.predecessors == 1 && to != shape.entry()) {
+    if (follows(to)) {
       inherited[to.order] = state();
       return labels[to.order];
     }
@@ -404,7 +448,7 @@ final class RegionEmitter extends FormEmitter {
     if (to == null) {
       settle();
       leaveAt(newSite(offset, 0));
-    } else if (to.predecessors == 1 && to != shape.entry()) {
+    } else if (follows(to)) {
       inherited[to.order] = state();
       if (to.order != node.order + 1) {
         b.goto_(labels[to.order]);
@@ -461,20 +505,7 @@ final class RegionEmitter extends FormEmitter {
   /// Pops the target into {@link #VALUE2}; faults if it is not canonical.
   void popTarget() {
     b.lstore(VALUE2);
-    var bad = b.newLabel();
-    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp().ifne(bad);
-    int here = siteHere();
-    var state = state();
-    var good = b.newBoundLabel();
-    stubs.add(
-        () -> {
-          b.labelBinding(bad);
-          settle(state);
-          b.loadConstant(here).istore(SITE).aload(C).lload(VALUE2);
-          invoke(SUPPORT, "checkTarget", CD_void, CPU, CD_long);
-          checkThrown(exit);
-          b.goto_(good);
-        });
+    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp().ifne(leaving());
   }
 
   /// Pushes the return address of an indirect call on the guest's stack.

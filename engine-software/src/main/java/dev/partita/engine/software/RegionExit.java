@@ -11,7 +11,11 @@ enum RegionExit {
   /// A loop stops: something else is to be looked at, or the budget is used up.
   LOOP("in loop"),
 
-  /// An exception, or code that writes itself.
+  /// Before an access that is not in the {@link Tlb}, or an instruction that faults: it is
+  /// interpreted.
+  MISSED("by miss"),
+
+  /// An exception of a called operation, or code that writes itself.
   THROWN("by exception");
 
   /// For operators.

@@ -18,6 +18,9 @@ final class RegionShape {
   /// Most guest instructions in a region.
   static final int MAX_INSTRUCTIONS = 180;
 
+  /// Fewest instructions in a region without a loop.
+  private static final int MIN_INSTRUCTIONS = 8;
+
   private static final int MAX_PAGES = 8;
 
   /// How far from the entry code may lie, in bytes: keeps all distances in 32 bits.
@@ -43,6 +46,9 @@ final class RegionShape {
 
     /// Place in the order of emission, or -1.
     int order = -1;
+
+    /// Whether the region can be entered here.
+    boolean isEntry;
 
     Node(Block block, long offset) {
       this.block = block;
@@ -120,6 +126,25 @@ final class RegionShape {
     this.mode = mode;
     this.pageDistance = pageDistance;
     this.pageOffset = pageOffset;
+  }
+
+  /// Whether it is worth its making: code that is left at once again is as fast interpreted.
+  boolean isWorthwhile() {
+    int instructions = 0;
+    for (var node : nodes) {
+      instructions += node.block.instructions;
+    }
+    return instructions >= MIN_INSTRUCTIONS || hasLoop();
+  }
+
+  /// Whether some way leads back to where it came from: nodes that lead to none of the others
+  /// are taken away until none is left, or a loop.
+  private boolean hasLoop() {
+    var left = new ArrayList<>(nodes);
+    while (left.removeIf(node -> left.stream().noneMatch(to -> node.successors().contains(to)))) {
+      // Once more.
+    }
+    return !left.isEmpty();
   }
 
   private void countPredecessors() {

@@ -39,7 +39,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   private static final int WAKE = INTERRUPT | NMI | INIT | STARTUP | CANCEL;
 
   /// Entries in the table of jumps; a power of two.
-  private static final int JUMPS = 4096;
+  private static final int JUMPS = 16_384;
 
   private static final int JUMP_MASK = JUMPS - 1;
 
@@ -52,7 +52,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   static final int HEAT =
       switch (Translator.TIER) {
         case INTERPRETER -> Integer.MAX_VALUE;
-        case MIXED -> Integer.getInteger("partita.heat", 65_536);
+        case MIXED -> Integer.getInteger("partita.heat", 32_768);
         case TRANSLATOR -> 1;
       };
 
@@ -107,16 +107,16 @@ final class SoftwareProcessor implements VirtualProcessor {
   private int runningOperation;
 
   /// No linear address: not canonical.
-  private static final long NO_JUMP = 1L << 62;
+  private static final long NO_ADDRESS = 1L << 62;
 
-  // Where recent jumps led: the linear address, and its block.
-  private final long[] jumpAddress = new long[JUMPS];
+  /// The blocks that recent jumps led to, by linear address. Whether one is there still is looked
+  /// up each time, in the {@link Tlb}.
   private final @Nullable Block[] jumpBlock = new @Nullable Block[JUMPS];
-  private boolean jumpsUsed = true;
 
   // Regions of several pages that are where they were made for, and the linear address there.
   private final @Nullable Region[] checkedRegion = new @Nullable Region[CHECKED];
   private final long[] checkedBase = new long[CHECKED];
+  private boolean anyChecked = true;
 
   private @Nullable Region runningRegion;
 
@@ -160,7 +160,6 @@ final class SoftwareProcessor implements VirtualProcessor {
     this.cpu = new Cpu(this, partition, apic);
     this.decoder =
         new Decoder(cpu, cpu.mmu, partition.memory().segment().address(), partition.code());
-    Arrays.fill(jumpAddress, NO_JUMP);
     Reset.reset(cpu, false);
   }
 
@@ -291,7 +290,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   public void setState(ProcessorState state) {
     StateTransfer.load(cpu, state);
     waitForStartup = state.events().activity() == ProcessorState.Activity.WAIT_FOR_SIPI;
-    forgetJumps();
+    translationsChanged();
     flagsChanged();
   }
 
@@ -440,32 +439,13 @@ final class SoftwareProcessor implements VirtualProcessor {
         "the guest runs code outside its RAM, at linear address 0x%x".formatted(address));
   }
 
-  /// Translations changed: no jump taken before may be taken again unseen.
-  void forgetJumps() {
-    // Not to be linked with what comes next, either.
+  /// Translations changed.
+  void translationsChanged() {
+    // What runs is not to be linked with what comes next.
     running = null;
-    if (jumpsUsed) {
-      Arrays.fill(jumpAddress, NO_JUMP);
-      Arrays.fill(checkedRegion, null);
-      jumpsUsed = false;
-    }
-  }
-
-  /// The translation of one page changed.
-  ///
-  /// @param address in the page
-  /// @param shift bits of an address within the page
-  void forgetJumps(long address, int shift) {
-    running = null;
-    Arrays.fill(checkedRegion, null);
-    // Blocks that begin in the page, or so near before it that they may reach into it.
-    long first = (address & -(1L << shift)) - 16;
-    long size = (1L << shift) + 16;
-    long[] addresses = jumpAddress;
-    for (int i = 0; i < addresses.length; i++) {
-      if (Long.compareUnsigned(addresses[i] - first, size) < 0) {
-        addresses[i] = NO_JUMP;
-      }
+    if (anyChecked) {
+      Arrays.fill(checkedBase, NO_ADDRESS);
+      anyChecked = false;
     }
   }
 
@@ -546,15 +526,16 @@ final class SoftwareProcessor implements VirtualProcessor {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         var region = block.region;
-        if (region != null && mayEnter(region, c.rip)) {
+        if (region != null && !c.regionMissed && mayEnter(region, region.entryOf(block), c.rip)) {
           i = 0;
           long left = budget - (instructions - before);
-          runRegion(c, region, Math.clamp(left, 0, REGION_BUDGET));
+          runRegion(c, region, region.entryOf(block), Math.clamp(left, 0, REGION_BUDGET));
           if (attention != 0 || instructions - before >= limit) {
             break;
           }
           continue;
         }
+        c.regionMissed = false;
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
         var operations = block.operations;
@@ -592,14 +573,20 @@ final class SoftwareProcessor implements VirtualProcessor {
         && block.mode == c.mode
         && block.region == null
         && block.valid) {
-      partition
-          .translator()
-          .request(RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS));
+      var translator = partition.translator();
+      if (translator.requestAgain(block)) {
+        return;
+      }
+      var shape = RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS);
+      if (Translator.TIER == Translator.Tier.TRANSLATOR || shape.isWorthwhile()) {
+        translator.request(shape);
+      }
     }
   }
 
   /// Whether a region's pages are mapped at RIP as when it was made.
-  private boolean mayEnter(Region region, long base) {
+  private boolean mayEnter(Region region, int entry, long rip) {
+    long base = rip - region.entryOffset[entry];
     // Far from the addresses that are not canonical, so that no jump in it can lead there.
     if (!Cpu.canonical(base + (1L << 32)) || !Cpu.canonical(base - (1L << 32))) {
       return false;
@@ -612,33 +599,41 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (checkedRegion[slot] == region && checkedBase[slot] == base) {
       return region.valid;
     }
+    if (entry != 0 && !isMapped(base, region.entry().address & ~0xFFFL)) {
+      return false;
+    }
     for (int i = 0; i < distances.length; i++) {
-      long linear = (base & ~0xFFFL) + ((long) distances[i] << 12);
-      long offset = cpu.mmu.peekFetch(linear);
-      if (offset < 0) {
-        try {
-          offset = cpu.mmu.fetchOffset(linear);
-        } catch (GuestFault e) {
-          // The guest may never get to that page.
-          return false;
-        }
-      }
-      if (offset != region.pageOffset[i]) {
+      if (!isMapped(base + ((long) distances[i] << 12), region.pageOffset[i])) {
         regionsElsewhere++;
         return false;
       }
     }
     checkedRegion[slot] = region;
     checkedBase[slot] = base;
-    jumpsUsed = true;
+    anyChecked = true;
     return region.valid;
   }
 
-  private void runRegion(Cpu c, Region region, int limit) {
+  /// Whether the page of a code address is at an offset in RAM.
+  private boolean isMapped(long linear, long page) {
+    long at = linear & ~0xFFFL;
+    long offset = cpu.mmu.peekFetch(at);
+    if (offset < 0) {
+      try {
+        offset = cpu.mmu.fetchOffset(at);
+      } catch (GuestFault e) {
+        // The guest may never get to that page.
+        return false;
+      }
+    }
+    return offset == page;
+  }
+
+  private void runRegion(Cpu c, Region region, int entry, int limit) {
     running = null;
     runningRegion = region;
     regionRuns++;
-    int executed = region.run(c, limit);
+    int executed = region.run(c, entry, limit);
     runningRegion = null;
     regionExits[region.exit(c).ordinal()]++;
     if (executed >= 0) {
@@ -681,14 +676,16 @@ final class SoftwareProcessor implements VirtualProcessor {
     long linear = c.is64() ? c.rip : c.rip + c.segmentBase[Cpu.CS] & 0xFFFF_FFFFL;
     int slot = (int) (linear ^ linear >>> 12) & JUMP_MASK;
     var block = jumpBlock[slot];
-    if (jumpAddress[slot] == linear && block != null && block.mode == c.mode && block.valid) {
+    if (block != null
+        && block.address == c.mmu.peekFetch(linear)
+        && block.mode == c.mode
+        && block.valid
+        && block.secondPage < 0) {
       return block;
     }
     jumpMisses++;
     block = find(c, linear, c.mode);
-    jumpAddress[slot] = linear;
     jumpBlock[slot] = block;
-    jumpsUsed = true;
     return block;
   }
 

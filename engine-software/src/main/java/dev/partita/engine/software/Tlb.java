@@ -30,6 +30,14 @@ final class Tlb {
   /// Whether the entry at an index, in any table, may be of a global page.
   private final boolean[] global = new boolean[ENTRIES];
 
+  /// Slots that got an entry that is not global, since all such were forgotten.
+  private final int[] passing = new int[PASSING];
+
+  /// How many; beyond {@link #PASSING} they are not all noted.
+  private int passed;
+
+  private static final int PASSING = 256;
+
   /// By index: the bits of an address within the largest page that an entry there, in any table, is
   /// a part of. 12 for pages of 4 KiB.
   private final byte[] pageShift = new byte[ENTRIES];
@@ -73,6 +81,20 @@ final class Tlb {
     } else {
       global[index] = false;
     }
+    if (!global[index]) {
+      pass(index);
+    }
+  }
+
+  private void pass(int index) {
+    int n = passed;
+    if (n > 0 && n <= PASSING && passing[n - 1] == index) {
+      return;
+    }
+    if (n < PASSING) {
+      passing[n] = index;
+    }
+    passed = Math.min(n + 1, PASSING + 1);
   }
 
   private static boolean sameOrEmpty(long[] table, int slot, long address) {
@@ -91,21 +113,32 @@ final class Tlb {
     Arrays.fill(pageShift, (byte) 0);
     anyLarge = false;
     anyGlobal = false;
+    passed = 0;
     used = false;
   }
 
   /// Forgets all but global pages.
   void flushNonGlobal() {
-    if (!anyGlobal) {
-      flush();
-      return;
-    }
-    for (int i = 0; i < ENTRIES; i++) {
-      if (!global[i]) {
-        read[2 * i] = EMPTY;
-        write[2 * i] = EMPTY;
-        fetch[2 * i] = EMPTY;
+    if (passed <= PASSING) {
+      for (int i = 0; i < passed; i++) {
+        forget(passing[i]);
       }
+    } else if (anyGlobal) {
+      for (int i = 0; i < ENTRIES; i++) {
+        forget(i);
+      }
+    } else {
+      flush();
+    }
+    passed = 0;
+  }
+
+  private void forget(int index) {
+    if (!global[index]) {
+      int slot = 2 * index;
+      read[slot] = EMPTY;
+      write[slot] = EMPTY;
+      fetch[slot] = EMPTY;
     }
   }
 

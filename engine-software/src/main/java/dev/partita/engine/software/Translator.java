@@ -2,7 +2,6 @@ package dev.partita.engine.software;
 
 import java.util.ArrayDeque;
 import java.util.Map;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
@@ -23,9 +22,6 @@ final class Translator implements AutoCloseable {
 
   /// Most regions in a partition; the oldest goes.
   private static final int MAX_REGIONS = 3_000;
-
-  /// Requests waiting; more are dropped (hot code asks again).
-  private static final int MAX_WAITING = 512;
 
   private final Worker quick = new Worker("translator", false);
   private final Worker optimizing = new Worker("optimizer", true);
@@ -58,6 +54,13 @@ final class Translator implements AutoCloseable {
     };
   }
 
+  /// Asks for a region that may have been asked for before, without its shape.
+  ///
+  /// @return false if it does not wait to be translated
+  boolean requestAgain(Block entry) {
+    return quick.waiting.again(entry);
+  }
+
   /// Asks for a region; on a processor's thread.
   void request(RegionShape shape) {
     if (TIER == Tier.TRANSLATOR) {
@@ -80,7 +83,7 @@ final class Translator implements AutoCloseable {
   /// JVM's compilers do their part while it waits (jvm.options), so that a region is compiled
   /// before a processor runs it.
   private final class Worker implements Runnable {
-    private final LinkedBlockingQueue<RegionShape> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+    private final RegionQueue waiting = new RegionQueue();
     private final String name;
     private final boolean optimized;
     private @Nullable Thread thread;
@@ -125,10 +128,10 @@ final class Translator implements AutoCloseable {
     private void translate(RegionShape shape) {
       var entry = shape.entry().block;
       var old = entry.region;
-      if (closed || !entry.valid || optimized != (old != null)) {
+      if (closed || !entry.valid || (!optimized && old != null && old.entry() == entry)) {
         return;
       }
-      if (old != null && old.shape != shape) {
+      if (optimized && (old == null || old.shape != shape)) {
         return;
       }
       Translator.this.translate(shape, optimized, spareCpu());
@@ -194,10 +197,15 @@ final class Translator implements AutoCloseable {
     }
     var old = region.entry().region;
     region.entry().region = region;
+    for (var entry : region.entries) {
+      if (entry.region == null || entry.region == old) {
+        entry.region = region;
+      }
+    }
     if (!region.valid) {
       region.invalidate(DropReason.WRITTEN_MEANWHILE);
     }
-    if (old != null) {
+    if (old != null && old.entry() == region.entry()) {
       old.retire(DropReason.REPLACED);
     }
     regions.removeIf(one -> !one.valid);

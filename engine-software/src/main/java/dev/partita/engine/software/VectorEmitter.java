@@ -1,12 +1,8 @@
 package dev.partita.engine.software;
 
 import static java.lang.constant.ConstantDescs.CD_boolean;
-import static java.lang.constant.ConstantDescs.CD_int;
-import static java.lang.constant.ConstantDescs.CD_long;
-import static java.lang.constant.ConstantDescs.CD_void;
 
 import java.lang.classfile.CodeBuilder;
-import java.lang.classfile.Label;
 import java.lang.constant.ClassDesc;
 import org.jspecify.annotations.Nullable;
 
@@ -85,22 +81,9 @@ final class VectorEmitter {
   }
 
   private void require(String what) {
-    var not = b.newLabel();
     b.aload(OperandEmitter.C);
     e.invoke(SUPPORT, "has" + what, CD_boolean, OperandEmitter.CPU);
-    b.ifeq(not);
-    leave(not, () -> e.invoke(SUPPORT, "require" + what, CD_void, OperandEmitter.CPU));
-  }
-
-  /// A stub that calls what throws.
-  private void leave(Label label, Runnable call) {
-    e.stub(
-        label,
-        () -> {
-          b.aload(OperandEmitter.C);
-          call.run();
-          b.goto_(e.exit);
-        });
+    b.ifeq(e.leaving());
   }
 
   // ---- Registers
@@ -168,7 +151,7 @@ final class VectorEmitter {
     clear(index + 3);
   }
 
-  /// An operation was called that changed elements: brings their locals up to date, in a stub.
+  /// Elements that a call has changed in the processor's array, to their locals.
   void reload(int index, int count) {
     for (int i = index; i < index + count; i++) {
       e.memory.loadElement(OperandEmitter.XMM, i);
@@ -234,20 +217,8 @@ final class VectorEmitter {
     if (aligned) {
       checkAligned(size);
     }
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    e.probe(OperandEmitter.READ_TLB, size, miss);
+    e.probe(OperandEmitter.READ_TLB, size, e.leaving());
     e.memory.loadLongs(OperandEmitter.HOST, size / 8, local(at));
-    b.labelBinding(done);
-    e.stub(
-        miss,
-        () -> {
-          b.aload(OperandEmitter.C).lload(OperandEmitter.ADDRESS).loadConstant(size);
-          e.invoke(SUPPORT, "load", CD_void, OperandEmitter.CPU, CD_long, CD_int);
-          e.checkThrown(e.exit);
-          reload(at, size / 8);
-          b.goto_(done);
-        });
   }
 
   /// Stores elements.
@@ -262,31 +233,15 @@ final class VectorEmitter {
     if (aligned) {
       checkAligned(size);
     }
-    var miss = b.newLabel();
-    var done = b.newLabel();
-    e.probe(OperandEmitter.WRITE_TLB, size, miss);
+    e.probe(OperandEmitter.WRITE_TLB, size, e.leaving());
     var locals = new int[size / 8];
     for (int i = 0; i < locals.length; i++) {
       locals[i] = local(from + i);
     }
     e.memory.storeLongs(OperandEmitter.HOST, locals);
-    b.labelBinding(done);
-    e.stub(
-        miss,
-        () -> {
-          b.aload(OperandEmitter.C)
-              .lload(OperandEmitter.ADDRESS)
-              .loadConstant(size)
-              .loadConstant(from);
-          e.invoke(SUPPORT, "store", CD_void, OperandEmitter.CPU, CD_long, CD_int, CD_int);
-          e.checkThrown(e.exit);
-          b.goto_(done);
-        });
   }
 
   private void checkAligned(int size) {
-    var not = b.newLabel();
-    b.lload(OperandEmitter.ADDRESS).l2i().loadConstant(size - 1).iand().ifne(not);
-    leave(not, () -> e.invoke(SUPPORT, "misaligned", CD_void, OperandEmitter.CPU));
+    b.lload(OperandEmitter.ADDRESS).l2i().loadConstant(size - 1).iand().ifne(e.leaving());
   }
 }

@@ -175,16 +175,23 @@ final class EngineProcessor {
         code.length == 0
             ? null
             : regions.computeIfAbsent(ByteBuffer.wrap(code.clone()), key -> translate(code));
+    cpu.regionMissed = false;
+    // In the tables, so that the region has no need to leave.
+    for (int at = 0; at < MachineState.MEMORY_SIZE; at += 4096) {
+      long address = MachineState.MEMORY + at;
+      cpu.store8(address, cpu.load8(address));
+    }
     try {
       for (int n = 0; cpu.rip != end; n++) {
         if (n == LIMIT) {
           throw new AssertionError("the code does not end");
         }
-        if (cpu.rip == MachineState.CODE && region != null) {
+        if (cpu.rip == MachineState.CODE && region != null && !cpu.regionMissed) {
           if (region.run(cpu, LIMIT) < 0) {
             throw Region.thrown(cpu);
           }
         } else {
+          cpu.regionMissed = false;
           var block = decoder.decode(cpu.rip, cpu.mmu.fetchOffset(cpu.rip), true);
           cpu.r[Cpu.RIP_BASE] = cpu.rip;
           for (var operation : block.operations) {
