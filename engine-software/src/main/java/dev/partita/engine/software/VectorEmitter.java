@@ -151,6 +151,14 @@ final class VectorEmitter {
     clear(index + 3);
   }
 
+  /// Elements that a call has changed in the processor's array, to their locals.
+  void reload(int index, int count) {
+    for (int i = index; i < index + count; i++) {
+      e.memory.loadElement(OperandEmitter.XMM, i);
+      b.lstore(local(i));
+    }
+  }
+
   /// Copies elements.
   void copy(int to, int from, int count) {
     for (int i = 0; i < count; i++) {
