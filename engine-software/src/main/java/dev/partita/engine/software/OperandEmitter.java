@@ -61,11 +61,12 @@ abstract class OperandEmitter {
   /// The array of the vector registers.
   static final int XMM = POOL_END;
 
-  /// Elements of vector registers: see {@link VectorEmitter}.
-  static final int VECTORS = XMM + 1;
+  /// Of the instruction under way: four longs.
+  static final int TEMPORARY = XMM + 1;
 
-  /// Of a vector instruction under way: four longs.
-  static final int TEMPORARY = VECTORS + 136;
+  /// The vector operand loaded last, then the elements of vector registers: see {@link
+  /// VectorEmitter}. The last, because what is beyond 255 takes more bytecode.
+  static final int VECTORS = TEMPORARY + 8;
 
   /// What the translator knows at a point of the code.
   record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {

@@ -88,12 +88,13 @@ final class VectorEmitter {
 
   // ---- Registers
 
+  /// The local of an element: the memory operand's first, then the lower halves of all registers.
   private static int local(int index) {
-    int number = 2 * (index >> 2) + (index & 1);
     if (index >= YmmOperation.OPERAND) {
-      return OperandEmitter.VECTORS + 128 + 2 * (index - YmmOperation.OPERAND);
+      return OperandEmitter.VECTORS + 2 * (index - YmmOperation.OPERAND);
     }
-    return OperandEmitter.VECTORS + ((index & 2) == 0 ? 0 : 64) + 2 * number;
+    int first = OperandEmitter.VECTORS + 8 + ((index & 2) == 0 ? 0 : 64);
+    return first + 2 * (2 * (index >> 2) + (index & 1));
   }
 
   private static long bit(int index) {
@@ -200,6 +201,7 @@ final class VectorEmitter {
   /// @param aligned whether an address that is no multiple of the size is a fault
   void loadOperand(MemoryOperand m, int size, boolean aligned) {
     int at = YmmOperation.OPERAND;
+    used = true;
     if (size <= 8) {
       e.load(m, size);
       if (size < 8) {
@@ -212,7 +214,6 @@ final class VectorEmitter {
       b.lconst_0().lstore(local(at + 1));
       return;
     }
-    used = true;
     e.address(m);
     if (aligned) {
       checkAligned(size);
