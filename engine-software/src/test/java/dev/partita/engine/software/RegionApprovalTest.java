@@ -52,7 +52,6 @@ class RegionApprovalTest {
           exchange,              4887d8 f4
           push-pop,              50 5b f4
           call-and-return,       e801000000 f4 48ffc0 c3
-          indirect-call,         488d1502000000 ffd2 f4 c3
           byte-swap,             480fc8 f4
           bit-test,              480fbae005 0f92c1 f4
           sign-extend,           4898 4899 f4
