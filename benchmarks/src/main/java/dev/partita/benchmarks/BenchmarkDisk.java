@@ -73,6 +73,11 @@ record BenchmarkDisk(Path folder, Path vhdx, Path raw, Path kernel, Path initrd,
     return file;
   }
 
+  /// A file for what a program that uses the disk says on standard error.
+  Path errors() {
+    return folder.resolve("errors.txt");
+  }
+
   /// A disk of nothing.
   Path empty(String name, DiskFormat format, DiskType type, long size) throws IOException {
     var file = folder.resolve(name);

@@ -2,6 +2,8 @@ package dev.partita.benchmarks;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,7 +45,7 @@ final class LoginBoots {
     try (var disk = BenchmarkDisk.prepare("debian", List.of())) {
       var settled = disk.child("settled.vhdx", disk.vhdx());
       System.err.println("The first boot of the disk, which does not count");
-      try (var guest = new Guest(partitaCommand(disk, settled.toString()))) {
+      try (var guest = new Guest(partitaCommand(disk, settled.toString()), disk.errors())) {
         guest.waitFor(PROMPT);
         guest.type("partita\n");
         guest.waitFor("$ ");
@@ -57,17 +59,18 @@ final class LoginBoots {
       for (int i = 0; i < runs; i++) {
         if (partita) {
           var child = disk.child("run.vhdx", settled).toString();
-          ours.add(boot("partita", partitaCommand(disk, child)));
+          ours.add(boot("partita", partitaCommand(disk, child), disk.errors()));
         }
         if (qemu) {
-          theirs.add(boot("qemu", qemuCommand(disk)));
+          theirs.add(boot("qemu", qemuCommand(disk), disk.errors()));
         }
       }
     }
   }
 
-  private Login boot(String name, List<String> command) throws IOException, InterruptedException {
-    try (var guest = new Guest(command)) {
+  private Login boot(String name, List<String> command, Path errors)
+      throws IOException, InterruptedException {
+    try (var guest = new Guest(command, errors)) {
       guest.waitFor(FIRST_LINE);
       long kernel = System.nanoTime();
       guest.waitFor(PROMPT);
@@ -96,18 +99,23 @@ final class LoginBoots {
         guest(disk),
         "-drive",
         "if=virtio,format=raw,snapshot=on,file=" + disk.raw(),
-        "-nic",
-        "user,model=virtio-net-pci,romfile=");
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,netdev=net,romfile=");
   }
 
   /// A program whose console is read here; killed on closing.
   private final class Guest implements AutoCloseable {
     final long start = System.nanoTime();
     private final Process process;
+    private final Path errors;
     private final StringBuilder unread = new StringBuilder();
 
-    Guest(List<String> command) throws IOException {
-      process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    /// @param errors takes what it says on standard error
+    Guest(List<String> command, Path errors) throws IOException {
+      this.errors = errors;
+      process = new ProcessBuilder(command).redirectError(errors.toFile()).start();
     }
 
     /// Reads the console up to a text.
@@ -121,8 +129,11 @@ final class LoginBoots {
           // A blocking read could not be ended in time.
           if (System.nanoTime() - deadline > 0 || !process.isAlive()) {
             throw new IOException(
-                "no \"%s\" on the console, which ends with: %s"
-                    .formatted(text, unread.substring(Math.max(0, unread.length() - 1000))));
+                "no \"%s\" on the console, which ends with: %s%n%s"
+                    .formatted(
+                        text,
+                        unread.substring(Math.max(0, unread.length() - 1000)),
+                        Files.readString(errors, StandardCharsets.ISO_8859_1)));
           }
           Thread.sleep(1);
           continue;
