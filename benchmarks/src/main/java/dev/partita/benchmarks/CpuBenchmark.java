@@ -1,19 +1,12 @@
 package dev.partita.benchmarks;
 
-import dev.partita.image.GuestScript;
-import dev.partita.image.Images;
-import java.io.ByteArrayOutputStream;
+import dev.partita.benchmarks.CpuPrograms.Result;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -31,11 +24,6 @@ import picocli.CommandLine.Parameters;
     },
     mixinStandardHelpOptions = true)
 final class CpuBenchmark implements Callable<Integer> {
-  private static final String PROGRAM = "bench-cpu";
-
-  private static final Pattern RESULT =
-      Pattern.compile("cpu ([a-z0-9]+) ([0-9a-f]{16}) ([0-9.]+)\\s*");
-
   @Option(
       names = {"-n", "--runs"},
       defaultValue = "1",
@@ -68,9 +56,6 @@ final class CpuBenchmark implements Callable<Integer> {
   @Parameters(paramLabel = "PROGRAM", description = "Which programs (default: all).")
   private List<String> programs = List.of();
 
-  /// What a program printed.
-  private record Result(String checksum, double rate) {}
-
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("cpu");
@@ -79,53 +64,26 @@ final class CpuBenchmark implements Callable<Integer> {
     if (qemu) {
       SideBySide.requireQemu(", or measure Partita alone with --only partita");
     }
-    var files = Images.debian(Images.defaultCache(), (stage, done, _) -> {});
-    var folder = Files.createTempDirectory("partita-cpu");
-    try {
-      var initrd = folder.resolve("initrd.img");
-      Files.write(initrd, withProgram(Files.readAllBytes(files.initrd()), compile(folder)));
-      var script = "/" + PROGRAM + " " + seconds + " " + String.join(" ", programs);
-      var commandLine =
-          GuestScript.onCommandLine(
-              files.commandLine() + SideBySide.COMMON_PARAMETERS, script.strip());
-      var guest = new SideBySide.Guest(files.kernel(), initrd, commandLine, memory, 1);
-      System.out.println(files.description());
+    try (var guests = new CpuPrograms()) {
+      var guest = guests.guest(memory, 1, 1, seconds, programs);
+      System.out.println(guests.description());
       var ours = new LinkedHashMap<String, List<Result>>();
       var theirs = new LinkedHashMap<String, List<Result>>();
       for (int i = 0; i < runs; i++) {
         if (partita) {
-          add(ours, run(SideBySide.partita(launcher, guest)));
+          add(ours, CpuPrograms.run(SideBySide.partita(launcher, guest), limit));
         }
         if (qemu) {
-          add(theirs, run(SideBySide.qemu(guest)));
+          add(theirs, CpuPrograms.run(SideBySide.qemu(guest), limit));
         }
       }
       report(ours, theirs);
-    } finally {
-      delete(folder);
     }
     return 0;
   }
 
   private static void add(Map<String, List<Result>> all, Map<String, Result> one) {
     one.forEach((name, result) -> all.computeIfAbsent(name, _ -> new ArrayList<>()).add(result));
-  }
-
-  private Map<String, Result> run(List<String> command) throws IOException, InterruptedException {
-    var output = SideBySide.run(command, limit);
-    var results = new LinkedHashMap<String, Result>();
-    for (var line : output.out().lines().toList()) {
-      var match = RESULT.matcher(line);
-      if (match.matches()) {
-        results.put(match.group(1), new Result(match.group(2), Double.parseDouble(match.group(3))));
-      }
-    }
-    if (output.exitCode() != 0 || results.isEmpty()) {
-      throw new IOException(
-          "%s: exit code %d; it says: %s"
-              .formatted(command.getFirst(), output.exitCode(), output.errors().strip()));
-    }
-    return results;
   }
 
   private static void report(Map<String, List<Result>> ours, Map<String, List<Result>> theirs)
@@ -139,8 +97,8 @@ final class CpuBenchmark implements Callable<Integer> {
       var mine = ours.getOrDefault(name, List.of());
       var other = theirs.getOrDefault(name, List.of());
       var checksums = new java.util.TreeSet<String>();
-      mine.forEach(result -> checksums.add(result.checksum));
-      other.forEach(result -> checksums.add(result.checksum));
+      mine.forEach(result -> checksums.add(result.checksum()));
+      other.forEach(result -> checksums.add(result.checksum()));
       if (checksums.size() != 1) {
         throw new IOException(name + " computes different results: " + checksums);
       }
@@ -161,84 +119,5 @@ final class CpuBenchmark implements Callable<Integer> {
 
   private static double median(List<Result> results) {
     return SideBySide.median(results.stream().mapToDouble(Result::rate).toArray());
-  }
-
-  // ---- The guest's file
-  // ------------------------------------------------------------------------------------
-
-  private static byte[] compile(Path folder) throws IOException, InterruptedException {
-    var source = folder.resolve("cpu.c");
-    try (var resource = CpuBenchmark.class.getResourceAsStream("cpu.c")) {
-      if (resource == null) {
-        throw new IOException("cpu.c is missing in this build");
-      }
-      Files.copy(resource, source);
-    }
-    var program = folder.resolve(PROGRAM);
-    Process compiler;
-    try {
-      compiler =
-          new ProcessBuilder(
-                  "gcc",
-                  "-O2",
-                  "-w",
-                  "-static",
-                  "-march=x86-64-v2",
-                  "-o",
-                  program.toString(),
-                  source.toString())
-              .redirectErrorStream(true)
-              .start();
-    } catch (IOException e) {
-      throw new IOException(
-          "gcc is missing: install it (as root: apt-get install gcc libc6-dev)", e);
-    }
-    var output = SideBySide.text(compiler.getInputStream());
-    if (compiler.waitFor() != 0) {
-      throw new IOException("cannot compile the programs: " + output.strip());
-    }
-    return Files.readAllBytes(program);
-  }
-
-  /// Appends a cpio archive of one file to a RAM disk: the kernel unpacks one after the other.
-  ///
-  /// Format: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
-  private static byte[] withProgram(byte[] initrd, byte[] program) {
-    var out = new ByteArrayOutputStream(initrd.length + program.length + 4096);
-    out.writeBytes(initrd);
-    pad(out);
-    entry(out, PROGRAM, 0100755, program);
-    entry(out, "TRAILER!!!", 0, new byte[0]);
-    return out.toByteArray();
-  }
-
-  private static void entry(ByteArrayOutputStream out, String name, int mode, byte[] content) {
-    var header = new StringBuilder("070701");
-    // Inode, mode, owner, group, links, time, size, device, special device, name, checksum.
-    int[] fields = {
-      0x7000_0000, mode, 0, 0, 1, 0, content.length, 0, 0, 0, 0, name.length() + 1, 0
-    };
-    for (int field : fields) {
-      header.append("%08x".formatted(field));
-    }
-    header.append(name).append('\0');
-    out.writeBytes(header.toString().getBytes(StandardCharsets.US_ASCII));
-    pad(out);
-    out.writeBytes(content);
-    pad(out);
-  }
-
-  private static void pad(ByteArrayOutputStream out) {
-    while (out.size() % 4 != 0) {
-      out.write(0);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (var paths = Files.walk(folder)) {
-      for (var path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    }
   }
 }

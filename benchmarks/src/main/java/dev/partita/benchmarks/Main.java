@@ -16,6 +16,7 @@ import picocli.CommandLine.Spec;
       CpuBenchmark.class,
       ExitsBenchmark.class,
       NetworkBenchmark.class,
+      ParallelBenchmark.class,
       StorageBenchmark.class
     })
 public final class Main implements Runnable {

@@ -1,7 +1,8 @@
 /* Programs of real kinds for `./partita bench cpu`. Each does its work in rounds; the number of rounds is
  * doubled until they take long enough, and the rate of the last measurement is printed:
  *   cpu NAME CHECKSUM ROUNDS-PER-SECOND
- * after a warm-up of twice that time. The checksum is of the first round, which does the same everywhere. */
+ * after a warm-up of twice that time. The checksum is of the first round, which does the same everywhere.
+ * With -jN, N processes do the same at once, and the sum of their rates is printed. */
 #include <emmintrin.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -397,8 +399,49 @@ static const struct {
                 {"doubles", doubles},   {"vectors", vectors},   {"syscalls", syscalls}, {"faults", faults},
                 {"crc32", crc},         {"sieve", sieve}};
 
-/* Arguments: seconds, then names of programs (none: all). */
+/* Rounds a second of one process. */
+static double measure(u64 (*run)(u64 rounds), double seconds) {
+  /* Both translate code while it runs, one of them in two steps: what is compared is what follows. */
+  for (double start = now(); now() - start < 2 * seconds;) run(1);
+  for (u64 rounds = 1;; rounds *= 2) {
+    double start = now();
+    run(rounds);
+    double time = now() - start;
+    if (time >= seconds) return rounds / time;
+  }
+}
+
+/* Rounds a second of several processes together, in the time that all of them run. */
+static double measure_all(u64 (*run)(u64 rounds), double seconds, int processes) {
+  volatile struct {
+    double begin, end, rounds;
+  } *all = mmap(0, processes * sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < processes; i++)
+    if (!fork()) {
+      for (double start = now(); now() - start < 2 * seconds;) run(1);
+      all[i].begin = now();
+      while ((all[i].end = now()) - all[i].begin < 2 * seconds) {
+        run(1);
+        all[i].rounds++;
+      }
+      _exit(0);
+    }
+  double rate = 0;
+  for (int i = 0, status; i < processes; i++)
+    if (wait(&status) < 0 || status) exit(1);
+  for (int i = 0; i < processes; i++) rate += all[i].rounds / (all[i].end - all[i].begin);
+  munmap((void *)all, processes * sizeof *all);
+  return rate;
+}
+
+/* Arguments: -jN or nothing, seconds, then names of programs (none: all). */
 int main(int argc, char **argv) {
+  int processes = 1;
+  if (argc > 1 && !strncmp(argv[1], "-j", 2)) {
+    processes = atoi(argv[1] + 2);
+    argc--;
+    argv++;
+  }
   double seconds = argc > 1 ? atof(argv[1]) : 1;
   sha_init();
   for (unsigned i = 0; i < sizeof programs / sizeof *programs; i++) {
@@ -407,18 +450,9 @@ int main(int argc, char **argv) {
     if (!wanted) continue;
     seed = 88172645463325252ull;
     u64 check = programs[i].run(1);
-    /* Both translate code while it runs, one of them in two steps: what is compared is what follows. */
-    for (double start = now(); now() - start < 2 * seconds;) programs[i].run(1);
-    for (u64 rounds = 1;; rounds *= 2) {
-      double start = now();
-      programs[i].run(rounds);
-      double time = now() - start;
-      if (time >= seconds) {
-        printf("cpu %s %016llx %.3f\n", programs[i].name, (unsigned long long)check, rounds / time);
-        fflush(stdout);
-        break;
-      }
-    }
+    double rate = processes > 1 ? measure_all(programs[i].run, seconds, processes) : measure(programs[i].run, seconds);
+    printf("cpu %s %016llx %.3f\n", programs[i].name, (unsigned long long)check, rate);
+    fflush(stdout);
   }
   return 0;
 }
