@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.ToDoubleFunction;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// Boots the same kernel and initial RAM disk under Partita and under QEMU's TCG in turn, to a
@@ -40,18 +40,13 @@ import picocli.CommandLine.Option;
 final class BootBenchmark implements Callable<Integer> {
   private static final String MARKER = "partita-bench-marker";
 
+  @Mixin private final GuestOptions options = new GuestOptions();
+
   @Option(
       names = {"-n", "--runs"},
       defaultValue = "5",
       description = "Boots of each (default: ${DEFAULT-VALUE}).")
   private int runs;
-
-  @Option(
-      names = {"-m", "--memory"},
-      paramLabel = "MIB",
-      defaultValue = "512",
-      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
-  private int memory;
 
   @Option(
       names = {"-c", "--cpus"},
@@ -67,23 +62,10 @@ final class BootBenchmark implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private int loginRuns;
 
-  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "300", hidden = true)
-  private int limit;
-
-  @Option(
-      names = "--only",
-      paramLabel = "NAME",
-      description = "Only partita, or only qemu: no ratio then.")
-  private @Nullable String only;
-
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("boot");
-    boolean partita = only == null || only.equals("partita");
-    boolean qemu = only == null || only.equals("qemu");
-    if (qemu) {
-      SideBySide.requireQemu(", or measure Partita alone with --only partita");
-    }
+    options.requirePrograms();
     var files =
         Images.debian(
             Images.defaultCache(),
@@ -94,36 +76,36 @@ final class BootBenchmark implements Callable<Integer> {
             });
     System.out.printf(
         "%s; %d MiB, %d processor(s), %d boots each%n",
-        files.description(), memory, processors, runs);
+        files.description(), options.memory, processors, runs);
     var commandLine =
         GuestScript.onCommandLine(
             files.commandLine() + SideBySide.COMMON_PARAMETERS, "echo " + MARKER);
     var guest =
-        new SideBySide.Guest(files.kernel(), files.initrd(), commandLine, memory, processors);
+        new SideBySide.Guest(
+            files.kernel(), files.initrd(), commandLine, options.memory, processors);
     var ours = new ArrayList<BootRun>();
     var theirs = new ArrayList<BootRun>();
     System.out.printf("%-8s %14s %15s %8s%n", "", "start to script", "kernel to init", "whole");
     for (int i = 0; i < runs; i++) {
-      if (partita) {
+      if (options.partita()) {
         ours.add(run("partita", SideBySide.partita(launcher, guest)));
       }
-      if (qemu) {
+      if (options.qemu()) {
         theirs.add(run("qemu", SideBySide.qemu(guest)));
       }
     }
     report(ours, theirs);
     if (loginRuns > 0) {
-      reportLogins(launcher, partita, qemu);
+      reportLogins(launcher);
     }
     return 0;
   }
 
-  private void reportLogins(String launcher, boolean partita, boolean qemu)
-      throws IOException, InterruptedException {
+  private void reportLogins(String launcher) throws IOException, InterruptedException {
     var ours = new ArrayList<Login>();
     var theirs = new ArrayList<Login>();
-    new LoginBoots(launcher, memory, processors, Duration.ofSeconds(limit))
-        .run(loginRuns, partita, qemu, ours, theirs);
+    new LoginBoots(launcher, options.memory, processors, Duration.ofSeconds(options.limit))
+        .run(loginRuns, options.partita(), options.qemu(), ours, theirs);
     System.out.printf("%n%-15s %10s %10s %16s%n", "median of", "partita", "qemu", "partita / qemu");
     reportRow("start to login", median(ours, Login::whole), median(theirs, Login::whole));
     reportRow("kernel to login", median(ours, Login::kernel), median(theirs, Login::kernel));
@@ -139,7 +121,7 @@ final class BootBenchmark implements Callable<Integer> {
   }
 
   private BootRun run(String name, List<String> command) throws IOException, InterruptedException {
-    var run = BootRun.measure(command, MARKER, Duration.ofSeconds(limit));
+    var run = BootRun.measure(command, MARKER, Duration.ofSeconds(options.limit));
     System.out.printf(
         "%-8s %12.2f s %13.2f s %6.2f s%n",
         name, run.startToScript(), run.kernelToInit(), run.whole());

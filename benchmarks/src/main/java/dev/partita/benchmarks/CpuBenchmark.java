@@ -7,8 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -24,6 +24,8 @@ import picocli.CommandLine.Parameters;
     },
     mixinStandardHelpOptions = true)
 final class CpuBenchmark implements Callable<Integer> {
+  @Mixin private final GuestOptions options = new GuestOptions();
+
   @Option(
       names = {"-n", "--runs"},
       defaultValue = "1",
@@ -37,44 +39,24 @@ final class CpuBenchmark implements Callable<Integer> {
           "A program's rounds are doubled until they take so long (default: ${DEFAULT-VALUE}).")
   private double seconds;
 
-  @Option(
-      names = {"-m", "--memory"},
-      paramLabel = "MIB",
-      defaultValue = "512",
-      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
-  private int memory;
-
-  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "900", hidden = true)
-  private int limit;
-
-  @Option(
-      names = "--only",
-      paramLabel = "NAME",
-      description = "Only partita, or only qemu: no ratio then.")
-  private @Nullable String only;
-
   @Parameters(paramLabel = "PROGRAM", description = "Which programs (default: all).")
   private List<String> programs = List.of();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("cpu");
-    boolean partita = only == null || only.equals("partita");
-    boolean qemu = only == null || only.equals("qemu");
-    if (qemu) {
-      SideBySide.requireQemu(", or measure Partita alone with --only partita");
-    }
+    options.requirePrograms();
     try (var guests = new CpuPrograms()) {
-      var guest = guests.guest(memory, 1, 1, seconds, programs);
+      var guest = guests.guest(options.memory, 1, 1, seconds, programs);
       System.out.println(guests.description());
       var ours = new LinkedHashMap<String, List<Result>>();
       var theirs = new LinkedHashMap<String, List<Result>>();
       for (int i = 0; i < runs; i++) {
-        if (partita) {
-          add(ours, CpuPrograms.run(SideBySide.partita(launcher, guest), limit));
+        if (options.partita()) {
+          add(ours, CpuPrograms.run(SideBySide.partita(launcher, guest), options.limit));
         }
-        if (qemu) {
-          add(theirs, CpuPrograms.run(SideBySide.qemu(guest), limit));
+        if (options.qemu()) {
+          add(theirs, CpuPrograms.run(SideBySide.qemu(guest), options.limit));
         }
       }
       report(ours, theirs);

@@ -26,7 +26,7 @@ public final class Main implements Runnable {
 
   /// Runs the benchmark that is named.
   public static void main(String[] args) {
-    var line = new CommandLine(new Main());
+    var line = new CommandLine(new Main()).setCaseInsensitiveEnumValuesAllowed(true);
     line.setExecutionExceptionHandler(
         (e, _, _) -> {
           System.err.println("partita bench: " + e.getMessage());

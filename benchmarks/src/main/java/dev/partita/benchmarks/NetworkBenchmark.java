@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// Runs iperf3 in a Debian guest through the synthetic NIC and the NAT under Partita, and in the
@@ -37,6 +38,8 @@ final class NetworkBenchmark implements Callable<Integer> {
   /// Results whose smaller number is the better one.
   private static final String ROUND_TRIP = "round-trip";
 
+  @Mixin private final GuestOptions options = new GuestOptions();
+
   @Option(
       names = {"-n", "--runs"},
       defaultValue = "1",
@@ -50,27 +53,10 @@ final class NetworkBenchmark implements Callable<Integer> {
   private int seconds;
 
   @Option(
-      names = {"-m", "--memory"},
-      paramLabel = "MIB",
-      defaultValue = "512",
-      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
-  private int memory;
-
-  @Option(
       names = {"-c", "--cpus"},
       defaultValue = "1",
       description = "Virtual processors (default: ${DEFAULT-VALUE}).")
   private int processors;
-
-  @Option(
-      names = "--only",
-      paramLabel = "NAME",
-      defaultValue = "",
-      description = "Only partita, or only qemu: no ratio then.")
-  private String only = "";
-
-  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "600", hidden = true)
-  private int limit;
 
   /// @param name as it is shown
   /// @param options of the client
@@ -100,13 +86,11 @@ final class NetworkBenchmark implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("network");
-    if (!only.equals("partita")) {
-      SideBySide.requireQemu(", or measure Partita alone with --only partita");
-    }
+    options.requirePrograms();
     SideBySide.require("iperf3", "iperf3", "");
     var contenders =
         Stream.of(Contender.values())
-            .filter(each -> only.isEmpty() || each.name().equalsIgnoreCase(only))
+            .filter(each -> each == Contender.QEMU ? options.qemu() : options.partita())
             .toList();
     try (var disk = BenchmarkDisk.prepare("network", List.of("iperf3", "ethtool"));
         var echo = new EchoServer()) {
@@ -188,7 +172,8 @@ final class NetworkBenchmark implements Callable<Integer> {
     var file = disk.script(script.toString());
     var network = partita ? "nat,allow-host,net=10.0.2.0/24" : "user";
     var output =
-        SideBySide.run(command(contender, launcher, disk, "host", file.toString(), network), limit);
+        SideBySide.run(
+            command(contender, launcher, disk, "host", file.toString(), network), options.limit);
     return results(contender, output, hostJobs().size() + 1);
   }
 
@@ -225,9 +210,9 @@ final class NetworkBenchmark implements Callable<Integer> {
       if (!partita) {
         Thread.sleep(1000); // QEMU does not try again
       }
-      var output = SideBySide.run(connecting, limit);
+      var output = SideBySide.run(connecting, options.limit);
       var results = results(contender, output, guestJobs().size());
-      first.await(limit);
+      first.await(options.limit);
       return results;
     }
   }
@@ -251,7 +236,7 @@ final class NetworkBenchmark implements Callable<Integer> {
                 + " panic=-1 init=/bin/sh -- -c \". "
                 + (partita ? "/dev/disk/by-path/*lun-1" : "/dev/vdb")
                 + "\"",
-            memory,
+            options.memory,
             processors);
     return partita
         ? SideBySide.partita(
@@ -302,7 +287,7 @@ final class NetworkBenchmark implements Callable<Integer> {
     System.out.printf(
         "iperf3 in the guest, %d processor(s), %d MiB, %d s a job: Mbit/s received; UDP is sent with"
             + " 100 Mbit/s; %s: microseconds for a question and its answer over TCP%n",
-        processors, memory, seconds, ROUND_TRIP);
+        processors, options.memory, seconds, ROUND_TRIP);
     System.out.printf("%-14s %10s %10s %16s%n", "", "Partita", "QEMU", "Partita / QEMU");
     var names =
         Stream.of(

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -24,6 +25,8 @@ import picocli.CommandLine.Parameters;
 final class ParallelBenchmark implements Callable<Integer> {
   private static final List<String> USUAL =
       List.of("sha256", "sort", "compression", "calls", "syscalls", "faults");
+
+  @Mixin private final GuestOptions options = new GuestOptions();
 
   @Option(
       names = {"-c", "--cpus"},
@@ -43,23 +46,6 @@ final class ParallelBenchmark implements Callable<Integer> {
       description = "Half the length of a program's run (default: ${DEFAULT-VALUE}).")
   private double seconds;
 
-  @Option(
-      names = {"-m", "--memory"},
-      paramLabel = "MIB",
-      defaultValue = "512",
-      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
-  private int memory;
-
-  @Option(
-      names = "--only",
-      paramLabel = "NAME",
-      defaultValue = "",
-      description = "Only partita, or only qemu.")
-  private String only = "";
-
-  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "900", hidden = true)
-  private int limit;
-
   @Parameters(
       paramLabel = "PROGRAM",
       description = "Which programs (default: sha256 sort compression calls syscalls faults).")
@@ -68,20 +54,16 @@ final class ParallelBenchmark implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("parallel");
-    boolean partita = !only.equals("qemu");
-    boolean qemu = !only.equals("partita");
-    if (qemu) {
-      SideBySide.requireQemu(", or measure Partita alone with --only partita");
-    }
+    options.requirePrograms();
     var wanted = programs.isEmpty() ? USUAL : programs;
     try (var guests = new CpuPrograms()) {
       System.out.println(guests.description());
-      var one = guests.guest(memory, 1, processors, seconds, wanted);
-      var many = guests.guest(memory, processors, processors, seconds, wanted);
-      if (partita) {
+      var one = guests.guest(options.memory, 1, processors, seconds, wanted);
+      var many = guests.guest(options.memory, processors, processors, seconds, wanted);
+      if (options.partita()) {
         report("partita", SideBySide.partita(launcher, one), SideBySide.partita(launcher, many));
       }
-      if (qemu) {
+      if (options.qemu()) {
         report("qemu", SideBySide.qemu(one), SideBySide.qemu(many));
       }
     }
@@ -93,8 +75,8 @@ final class ParallelBenchmark implements Callable<Integer> {
     var rates = new LinkedHashMap<String, List<Double>>();
     var manyRates = new LinkedHashMap<String, List<Double>>();
     for (int i = 0; i < runs; i++) {
-      add(rates, CpuPrograms.run(one, limit));
-      add(manyRates, CpuPrograms.run(many, limit));
+      add(rates, CpuPrograms.run(one, options.limit));
+      add(manyRates, CpuPrograms.run(many, options.limit));
     }
     System.out.printf(
         "%n%-14s %14s %14s %8s%n", name, "1 processor", processors + " processors", "ratio");

@@ -37,13 +37,6 @@ final class SideBySide {
     return launcher;
   }
 
-  /// Refuses to begin without QEMU.
-  ///
-  /// @param instead what can be done without it, or nothing
-  static void requireQemu(String instead) throws IOException {
-    require(QEMU, "qemu-system-x86", instead);
-  }
-
   /// Refuses to begin without a program.
   static void require(String program, String debianPackage, String instead) throws IOException {
     if (!isOnPath(program)) {

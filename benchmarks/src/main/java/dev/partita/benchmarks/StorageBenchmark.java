@@ -10,7 +10,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// Runs fio in a Debian guest on a VHDX through VMBus under Partita, and in the same guest with the
@@ -49,6 +51,8 @@ final class StorageBenchmark implements Callable<Integer> {
           new Job("rand-write-1", "randwrite", "4k", 1),
           new Job("rand-write-32", "randwrite", "4k", 32));
 
+  @Mixin private final GuestOptions options = new GuestOptions();
+
   @Option(
       names = {"-n", "--runs"},
       defaultValue = "1",
@@ -62,20 +66,10 @@ final class StorageBenchmark implements Callable<Integer> {
   private int seconds;
 
   @Option(
-      names = {"-m", "--memory"},
-      paramLabel = "MIB",
-      defaultValue = "512",
-      description = "RAM in MiB (default: ${DEFAULT-VALUE}).")
-  private int memory;
-
-  @Option(
       names = {"-c", "--cpus"},
       defaultValue = "1",
       description = "Virtual processors (default: ${DEFAULT-VALUE}).")
   private int processors;
-
-  @Option(names = "--limit", paramLabel = "SECONDS", defaultValue = "900", hidden = true)
-  private int limit;
 
   private record Job(String name, String pattern, String blockSize, int depth) {
     boolean isSequential() {
@@ -98,12 +92,16 @@ final class StorageBenchmark implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     var launcher = SideBySide.launcher("storage");
-    SideBySide.requireQemu("");
+    options.requirePrograms();
+    var contenders =
+        Stream.of(Contender.values())
+            .filter(each -> each == Contender.PARTITA_VHDX ? options.partita() : options.qemu())
+            .toList();
     try (var disk = BenchmarkDisk.prepare("fio", List.of("fio"))) {
       disk.raw(disk.vhdx());
       var all = new LinkedHashMap<Contender, Map<String, List<Result>>>();
       for (int i = 0; i < runs; i++) {
-        for (var contender : Contender.values()) {
+        for (var contender : contenders) {
           System.err.println(contender + " ...");
           var results = run(contender, command(contender, launcher, disk));
           var mine = all.computeIfAbsent(contender, _ -> new LinkedHashMap<>());
@@ -129,8 +127,9 @@ final class StorageBenchmark implements Callable<Integer> {
             + " panic=-1 init=/bin/sh -- -c \". "
             + (partita ? "/dev/disk/by-path/*lun-1" : "/dev/vdb")
             + "\"";
-    var guest = new SideBySide.Guest(disk.kernel(), disk.initrd(), commandLine, memory, processors);
-    if (partita) {
+    var guest =
+        new SideBySide.Guest(disk.kernel(), disk.initrd(), commandLine, options.memory, processors);
+    if (options.partita()) {
       return SideBySide.partita(
           launcher,
           guest,
@@ -178,7 +177,7 @@ final class StorageBenchmark implements Callable<Integer> {
 
   private Map<String, Result> run(Contender contender, List<String> command)
       throws IOException, InterruptedException {
-    var output = SideBySide.run(command, limit);
+    var output = SideBySide.run(command, options.limit);
     var results = new LinkedHashMap<String, Result>();
     for (var line : output.out().lines().toList()) {
       var match = RESULT.matcher(line);
@@ -202,7 +201,7 @@ final class StorageBenchmark implements Callable<Integer> {
     System.out.printf(
         "fio in the guest, %d processor(s), %d MiB; 4 KiB random: operations a second; 1 MiB"
             + " sequential: MiB a second%n",
-        processors, memory);
+        processors, options.memory);
     System.out.printf(
         "%-14s %14s %12s %12s %16s %17s%n",
         "", "Partita VHDX", "QEMU raw", "QEMU VHDX", "Partita/QEMU raw", "Partita/QEMU VHDX");
