@@ -51,6 +51,15 @@ final class HypervisorLeaves {
   private static final int HYPERVISOR_PRESENT = 1 << 31;
   private static final int INVARIANT_TSC = 1 << 8;
 
+  /// The properties of the virtualization stack, which Hyper-V's worker process answers and not the
+  /// hypervisor: not in the TLFS, but in Linux (`hvgdk_mini.h`) and OpenVMM (`hvdef`). Linux from 6.19
+  /// reads it whatever the highest leaf is: bit 3 stands for a confidential VMBus, bit 2 for
+  /// interrupt messages with 15 bits of destination. Neither is here.
+  private static final int STACK_PROPERTIES = 0x4000_0082;
+
+  /// 0x40000082 EAX: the partition may be brought up on another machine.
+  private static final int PORTABLE = 1;
+
   private HypervisorLeaves() {}
 
   /// The leaves to add to a table or to replace in it.
@@ -105,7 +114,12 @@ final class HypervisorLeaves {
             0),
         leaf(0x4000_0005, processorCount, processorCount, 0, 0),
         // No hardware feature is in use that a guest should know of.
-        leaf(0x4000_0006, 0, 0, 0, 0));
+        leaf(0x4000_0006, 0, 0, 0, 0),
+        // The highest leaf of the virtualization stack, and "Microsoft VS".
+        leaf(0x4000_0080, STACK_PROPERTIES, 0x7263_694D, 0x666F_736F, 0x5356_2074),
+        // "VS#1".
+        leaf(0x4000_0081, 0x3123_5356, 0, 0, 0),
+        leaf(STACK_PROPERTIES, PORTABLE, 0, 0, 0));
   }
 
   private static Leaf leaf(int function, int eax, int ebx, int ecx, int edx) {

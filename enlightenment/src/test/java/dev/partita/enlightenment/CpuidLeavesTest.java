@@ -52,6 +52,16 @@ class CpuidLeavesTest {
   }
 
   @Test
+  void virtualizationStackTellsThatItsBusIsNotConfidential() {
+    var vendor = leaf(table(true), 0x4000_0080);
+    assertThat(vendor.eax()).isEqualTo(0x4000_0082);
+    assertThat(text(vendor.ebx(), vendor.ecx(), vendor.edx())).isEqualTo("Microsoft VS");
+    assertThat(text(leaf(table(true), 0x4000_0081).eax())).isEqualTo("VS#1");
+    // Bit 2: extended I/O APIC entries; bit 3: confidential VMBus.
+    assertThat(leaf(table(true), 0x4000_0082).eax()).isEqualTo(1);
+  }
+
+  @Test
   void hypervisorPresentBitIsAddedToTheProcessorsOwnLeaf() {
     var one = leaf(table(true), 1);
     assertThat(one.ecx()).isEqualTo(0x8000_1234);

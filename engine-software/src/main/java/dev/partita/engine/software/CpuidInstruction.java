@@ -39,7 +39,7 @@ final class CpuidInstruction extends Operation {
     var table = c.configuration.cpuid();
     var leaf = table.find(function, subleaf);
     int from = function;
-    if (leaf == null && !inRange(table, function)) {
+    if (leaf == null && !isHypervisor(table, function) && !inRange(table, function)) {
       // Beyond the range: the highest basic leaf (SDM volume 2, "CPUID", "INPUT EAX").
       from = maximum(table, 0);
       leaf = table.find(from, subleaf);
@@ -53,11 +53,16 @@ final class CpuidInstruction extends Operation {
   }
 
   private static boolean inRange(CpuidTable table, int function) {
-    int base =
-        function < 0
-            ? EXTENDED_FIRST
-            : function >= HYPERVISOR_FIRST && function <= HYPERVISOR_LAST ? HYPERVISOR_FIRST : 0;
+    int base = function < 0 ? EXTENDED_FIRST : 0;
     return Integer.compareUnsigned(function, maximum(table, base)) <= 0;
+  }
+
+  /// Whether a leaf is the hypervisor's to answer, with zeros if it has nothing to say. Guests read
+  /// some beyond the highest: Linux takes bits of 0x40000082 without asking whether it is there.
+  private static boolean isHypervisor(CpuidTable table, int function) {
+    return function >= HYPERVISOR_FIRST
+        && function <= HYPERVISOR_LAST
+        && table.find(HYPERVISOR_FIRST, 0) != null;
   }
 
   /// One register of a leaf as the guest's table has it; 0 if the leaf is not there.

@@ -114,6 +114,9 @@ class CpuidInstructionTest {
     var c = partition(1, 1_000_000_000L, table).softwareProcessors().getFirst().cpu();
     assertThat(look(c, 0x4000_0001, 5).eax()).isEqualTo(0x3123_7648);
     assertThat(look(c, 0x4000_0004, 0).eax()).as("in the range, but not there").isZero();
+    for (int function : new int[] {0x4000_0007, 0x4000_0082, 0x4000_0100, 0x4FFF_FFFF}) {
+      assertThat(look(c, function, 0).eax()).as("beyond the range: 0x%x", function).isZero();
+    }
   }
 
   @Test
