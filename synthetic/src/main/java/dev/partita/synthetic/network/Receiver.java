@@ -86,13 +86,15 @@ final class Receiver {
 
   private static final class Queue {
     final Line line;
+    final Completions completions;
     final int index;
     final int[] taken = new int[MOST_RANGES];
     final int[] lengths = new int[MOST_RANGES];
     int count;
 
-    Queue(Line line) {
+    Queue(Line line, Completions completions) {
       this.line = line;
+      this.completions = completions;
       this.index = line.subChannel();
     }
   }
@@ -185,10 +187,12 @@ final class Receiver {
   }
 
   /// A channel is open.
-  void add(Line line) {
+  ///
+  /// @param completions go with what is received
+  void add(Line line, Completions completions) {
     lock.lock();
     try {
-      var queue = new Queue(line);
+      var queue = new Queue(line, completions);
       queues[queue.index] = queue;
       var before = saved.remove(queue.index);
       if (line.restored() && before != null) {
@@ -437,6 +441,7 @@ final class Receiver {
     sections.lend(queue.taken, queue.count, queue.index);
     queue.count = 0;
     unsent &= ~(1L << queue.index);
+    queue.completions.flush();
     return true;
   }
 
