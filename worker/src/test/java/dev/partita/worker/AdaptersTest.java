@@ -14,6 +14,7 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -102,9 +103,9 @@ class AdaptersTest {
       assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("internal:lan")))
           .isInstanceOf(PartitionException.class)
           .hasMessageContaining("both kinds");
-      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + folder + "/none")))
+      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + folder + "/no/s")))
           .isInstanceOf(PartitionException.class)
-          .hasMessageContaining("no switch at");
+          .hasMessageContaining("/no/s");
       for (int i = 2; i < Adapters.MOST; i++) {
         adapters.add(AdapterSettings.parse("private:lan"));
       }
@@ -150,6 +151,31 @@ class AdaptersTest {
         await(() -> links(third) == 1 && links(fourth) == 1);
       }
     }
+  }
+
+  @Test
+  void whoComesFirstToALinksSocketWaitsForTheOthers() throws Exception {
+    var link = "link:" + folder.resolve("l.sock");
+    try (var first = adapters("a", link)) {
+      assertThat(links(first)).isZero();
+      try (var second = adapters("b", link)) {
+        assertThat(links(second)).isEqualTo(1);
+        await(() -> links(first) == 1);
+      }
+      await(() -> links(first) == 0);
+    }
+    assertThat(folder.resolve("l.sock")).doesNotExist();
+  }
+
+  @Test
+  void aFileThatIsNoSocketStaysAsItIs() throws Exception {
+    var file = Files.writeString(folder.resolve("thesis.txt"), "years of work");
+    try (var adapters = adapters("a", "private:lan")) {
+      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + file)))
+          .isInstanceOf(PartitionException.class)
+          .hasMessageContaining("is no socket");
+    }
+    assertThat(file).hasContent("years of work");
   }
 
   @Test
