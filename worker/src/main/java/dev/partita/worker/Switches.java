@@ -42,6 +42,8 @@ final class Switches implements AutoCloseable {
 
   private record Use(Room room, int adapters) {}
 
+  private static final System.Logger LOG = System.getLogger(Switches.class.getName());
+
   private final Path folder;
   private final List<Publication> publications;
   private final TimeSource time;
@@ -87,6 +89,11 @@ final class Switches implements AutoCloseable {
     } else {
       rooms.remove(attachment);
       use.room.close();
+      if (attachment instanceof Attachment.Nat && !publications.isEmpty()) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "no network card is on the NAT any more: the published ports are closed until one is");
+      }
     }
   }
 

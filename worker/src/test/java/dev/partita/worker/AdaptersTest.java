@@ -9,6 +9,8 @@ import dev.partita.network.nat.Publication;
 import dev.partita.network.vswitch.PortRole;
 import dev.partita.network.vswitch.SwitchInfo;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -129,6 +131,34 @@ class AdaptersTest {
             .isInstanceOf(PartitionException.class)
             .hasMessageContaining("cannot publish " + port);
       }
+    }
+  }
+
+  @Test
+  void publishedPortsCloseWithTheLastCardOnTheNatAndOpenWithTheNext() throws Exception {
+    int port;
+    try (var free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    try (var adapters = new Adapters("a", folder, 1, SystemTimeSource::new)) {
+      adapters.open(
+          new NetworkSettings(
+              List.of(AdapterSettings.standard()), List.of(Publication.parse(port + ":22"))));
+      assertThat(isTaken(port)).isTrue();
+      adapters.move(0, AdapterSettings.parse("private:lan").attachment());
+      assertThat(isTaken(port)).isFalse();
+      adapters.move(0, AdapterSettings.standard().attachment());
+      assertThat(isTaken(port)).isTrue();
+    }
+    assertThat(isTaken(port)).isFalse();
+  }
+
+  private static boolean isTaken(int port) throws IOException {
+    try (var socket = new ServerSocket()) {
+      socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+      return false;
+    } catch (BindException e) {
+      return true;
     }
   }
 
