@@ -166,9 +166,14 @@ class NetworkTest {
   @Test
   void partitionsOnOneSwitchReachEachOtherButNotTheHostsLoopback() throws Exception {
     var server = serve(new byte[] {'x'});
-    try (var one = boot("one", "--network", "private:lan,mac=00:15:5d:00:00:01");
+    try (var one = boot("one", "--network", "private:lan,mtu=9000,mac=00:15:5d:00:00:01");
         var other =
-            boot("other", "--network", "private:lan,mac=00:15:5d:00:00:02", "--network", "nat")) {
+            boot(
+                "other",
+                "--network",
+                "private:lan,mtu=9000,mac=00:15:5d:00:00:02",
+                "--network",
+                "nat")) {
       one.expect("nothing here lasts", BOOT_SECONDS);
       other.expect("nothing here lasts", BOOT_SECONDS);
       // Which card is eth0 is not the same every time.
@@ -194,12 +199,70 @@ class NetworkTest {
           "1");
       assertThat(succeed("switch", "list").lines().filter(line -> line.startsWith("lan ")))
           .hasSize(2);
+      largeFramesPass(one, other);
+      rulesDecide(other);
+      linksJoin(one, other);
       inGuest(one, NOTHING_WRONG, "0");
       inGuest(other, NOTHING_WRONG, "0");
       powerOff(one);
       powerOff(other);
     } finally {
       server.stop(0);
+    }
+  }
+
+  private static void largeFramesPass(PartitaProcess one, PartitaProcess other) throws Exception {
+    inGuest(one, "ip link set $lan mtu 9000 && echo large", "large");
+    inGuest(other, "ip link set $lan mtu 9000 && echo large", "large");
+    inGuest(
+        other,
+        "until ping -c 1 -W 1 10.9.0.1 >/dev/null; do sleep 1; done;"
+            + " ping -c 2 -q -s 8900 10.9.0.1 | grep -c ' 0% packet loss'",
+        "1");
+    // The last of the kernel's counters of IP: fragments made.
+    inGuest(other, "awk '/^Ip: [0-9]/ {print $20}' /proc/net/snmp", "0");
+  }
+
+  private void rulesDecide(PartitaProcess other) throws Exception {
+    succeed("nic", "set", "-p", "one", "0", "deny=in+icmp");
+    inGuest(other, "ping -c 2 -W 1 -q 10.9.0.1 | grep -c ' 100% packet loss'", "1");
+    inGuest(other, "wget -q -O - http://10.9.0.1/hostname", "partita");
+    assertThat(succeed("nic", "list", "one")).contains("deny=in+icmp");
+    assertThat(succeed("switch", "show", "-p", "one", "lan")).contains("1 rules", " denied");
+    succeed("nic", "set", "-p", "one", "0", "rules=none");
+    inGuest(other, "ping -c 2 -q 10.9.0.1 | grep -c ' 0% packet loss'", "1");
+  }
+
+  /// Over a Unix socket, and over UDP, which partitions on other hosts may be at the end of.
+  private void linksJoin(PartitaProcess one, PartitaProcess other) throws Exception {
+    int here = freePort();
+    int there = freePort();
+    var socket = files.resolve("l.sock");
+    var links =
+        java.util.List.of(
+            java.util.List.of("link:" + socket, "link:" + socket),
+            java.util.List.of(
+                "udp:127.0.0.1:%d:127.0.0.1:%d".formatted(here, there),
+                "udp:127.0.0.1:%d:127.0.0.1:%d".formatted(there, here)));
+    for (int i = 0; i < links.size(); i++) {
+      var guests = java.util.List.of(one, other);
+      for (int k = 0; k < 2; k++) {
+        var mac = "00:15:5d:00:%02d:%02d".formatted(i + 1, k + 1);
+        var name = k == 0 ? "one" : "other";
+        succeed("nic", "add", "-p", name, "--network", links.get(i).get(k) + ",mac=" + mac);
+        inGuest(
+            guests.get(k),
+            ("until card=$(grep -l %s /sys/class/net/*/address | cut -d/ -f5) && [ $card ]; do sleep 1;"
+                    + " done; ip link set $card up; ip addr add 10.9.%d.%d/24 dev $card; echo set")
+                .formatted(mac, i + 1, k + 1),
+            "set");
+      }
+      inGuest(
+          one,
+          "until ping -c 1 -W 1 10.9.%d.2 >/dev/null; do sleep 1; done; echo there"
+              .formatted(i + 1),
+          "there");
+      inGuest(other, "wget -q -O - http://10.9.%d.1/hostname".formatted(i + 1), "partita");
     }
   }
 

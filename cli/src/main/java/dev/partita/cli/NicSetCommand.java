@@ -18,6 +18,8 @@ import picocli.CommandLine.Parameters;
       "",
       "  partita nic set 0 vlan=7 limit=100M",
       "  partita nic set 0 spoofing=off,dhcp-guard",
+      "  partita nic set 0 allow=out+stateful,allow=in+udp+port=68,deny=in   only what it began",
+      "  partita nic set 0 rules=none",
       "  partita nic set 1 network=private:lan"
     },
     mixinStandardHelpOptions = true)
@@ -31,8 +33,12 @@ final class NicSetCommand implements Callable<Integer> {
       paramLabel = "OPTION",
       description = {
         "mac=ADDRESS, mtu=OCTETS, vlan=NUMBER|all|none|TRUNK, spoofing, dhcp-guard, router-guard (each"
-            + " =on or =off), limit=RATE (0: none), mirror=source|destination|none, link=up|down,"
-            + " network=NETWORK."
+            + " =on or =off), limit=RATE (0: none), mirror=source|destination|none, allow=RULE,"
+            + " deny=RULE (after those that are there), rules=none, link=up|down, network=NETWORK.",
+        "A RULE is words joined by +: in or out (both), tcp, udp, icmp, icmp6 or protocol=NUMBER, the"
+            + " other side's ADDRESS[/BITS], own=ADDRESS[/BITS], port=NUMBER[-NUMBER] of the"
+            + " destination, from-port=, stateful (answers pass), weight=NUMBER. The first that fits"
+            + " decides; what none fits is allowed."
       })
   private List<String> options = List.of();
 

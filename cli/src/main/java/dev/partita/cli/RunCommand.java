@@ -136,7 +136,8 @@ final class RunCommand implements Callable<Integer> {
         "  link:SOCKET, udp:LOCAL:PORT:REMOTE:PORT: to others;",
         "  none.",
         "Options: mac=ADDRESS, mtu=OCTETS, vlan=NUMBER, link=down, limit=RATE, spoofing, dhcp-guard,"
-            + " router-guard, mirror=source|destination; with nat: allow-host (the guest reaches the"
+            + " router-guard, mirror=source|destination, allow=RULE, deny=RULE (partita nic set --help);"
+            + " with nat: allow-host (the guest reaches the"
             + " host's 127.0.0.1 at the gateway's address), net=ADDRESS/BITS."
       })
   private List<Optional<AdapterSettings>> networks =

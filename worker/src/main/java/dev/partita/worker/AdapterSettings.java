@@ -3,6 +3,7 @@ package dev.partita.worker;
 import dev.partita.network.IpPrefix;
 import dev.partita.network.MacAddress;
 import dev.partita.network.Offloads;
+import dev.partita.network.vswitch.AccessRule;
 import dev.partita.network.vswitch.PortSettings;
 import dev.partita.network.vswitch.PortSettings.Mirroring;
 import dev.partita.network.vswitch.VlanMode;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 /// @param mtu octets of the largest IP packet that the guest may choose, {@link #SMALLEST_MTU} to
 ///     {@link #LARGEST_MTU}
 /// @param limit bits per second each way, 0 for no limit
+/// @param rules the access list, in the order of writing
 /// @param up whether the link is up
 public record AdapterSettings(
     Attachment attachment,
@@ -36,6 +38,7 @@ public record AdapterSettings(
     boolean routerGuard,
     long limit,
     Mirroring mirroring,
+    List<AccessRule> rules,
     boolean up) {
 
   /// The largest MTU that is usual in Ethernets ("jumbo frames"), and Hyper-V's too.
@@ -54,6 +57,11 @@ public record AdapterSettings(
     if (mac != null && mac.isGroup()) {
       throw new IllegalArgumentException(mac + " is the address of a group, not of a NIC");
     }
+    if (rules.size() > PortSettings.MOST_RULES) {
+      throw new IllegalArgumentException(
+          "%d rules are more than %d".formatted(rules.size(), PortSettings.MOST_RULES));
+    }
+    rules = List.copyOf(rules);
   }
 
   /// A NIC with nothing special.
@@ -68,6 +76,7 @@ public record AdapterSettings(
         false,
         0,
         Mirroring.NONE,
+        List.of(),
         true);
   }
 
@@ -182,6 +191,7 @@ public record AdapterSettings(
     boolean router = routerGuard;
     long limit = this.limit;
     var mirror = mirroring;
+    var rules = new ArrayList<>(this.rules);
     boolean up = this.up;
     for (var option : options) {
       var words = option.split("=", 2);
@@ -195,12 +205,20 @@ public record AdapterSettings(
         case "router-guard" -> router = flag(option, value);
         case "limit" -> limit = rate(value);
         case "mirror" -> mirror = mirroring(value);
+        case "allow" -> rules.addAll(AccessRuleText.parse(AccessRule.Action.ALLOW, value));
+        case "deny" -> rules.addAll(AccessRuleText.parse(AccessRule.Action.DENY, value));
+        case "rules" -> {
+          if (!value.equals("none")) {
+            throw new IllegalArgumentException(option + ": rules=none forgets all rules so far");
+          }
+          rules.clear();
+        }
         case "link" -> up = direction(value);
         default ->
             throw new IllegalArgumentException(
                 "'%s' is not mac=, mtu=, vlan=, spoofing, dhcp-guard, router-guard, limit=,"
                         .formatted(option)
-                    + " mirror= or link="
+                    + " mirror=, allow=, deny=, rules=none or link="
                     + switch (attachment) {
                       case Attachment.Nat _ -> ", nor allow-host or net=";
                       case Attachment.Tap _ -> ", nor bridge=";
@@ -209,7 +227,7 @@ public record AdapterSettings(
       }
     }
     return new AdapterSettings(
-        attachment, mac, mtu, vlan, spoofing, dhcp, router, limit, mirror, up);
+        attachment, mac, mtu, vlan, spoofing, dhcp, router, limit, mirror, rules, up);
   }
 
   private static int number(String option, String value, int most) {
@@ -301,7 +319,7 @@ public record AdapterSettings(
   /// The same, plugged into something else.
   AdapterSettings at(Attachment other) {
     return new AdapterSettings(
-        other, mac, mtu, vlan, macSpoofing, dhcpGuard, routerGuard, limit, mirroring, up);
+        other, mac, mtu, vlan, macSpoofing, dhcpGuard, routerGuard, limit, mirroring, rules, up);
   }
 
   /// How the switch treats the NIC's port.
@@ -311,7 +329,8 @@ public record AdapterSettings(
         .withVlan(vlan)
         .withGuards(dhcpGuard, routerGuard)
         .withLimits(limit, limit)
-        .withMirroring(mirroring);
+        .withMirroring(mirroring)
+        .withRules(rules);
   }
 
   /// What comes after the attachment.
@@ -341,6 +360,7 @@ public record AdapterSettings(
     if (mirroring != Mirroring.NONE) {
       options.add("mirror=" + mirroring.name().toLowerCase(Locale.ROOT));
     }
+    rules.forEach(rule -> options.add(AccessRuleText.text(rule)));
     if (!up) {
       options.add("link=down");
     }

@@ -190,7 +190,8 @@ public final class Adapters implements AutoCloseable {
         new SyntheticNic(
             NicSettings.of(adapter.instance, adapter.mac, queues)
                 .withMtu(adapter.settings.mtu())
-                .withMacChanges(adapter.settings.macSpoofing()));
+                .withMacChanges(adapter.settings.macSpoofing()),
+            time);
     adapter.nic = nic;
     adapter.socket.nic = nic;
     nic.connect(adapter.port);

@@ -42,6 +42,8 @@ final class Switches implements AutoCloseable {
 
   private record Use(Room room, int adapters) {}
 
+  private static final System.Logger LOG = System.getLogger(Switches.class.getName());
+
   private final Path folder;
   private final List<Publication> publications;
   private final TimeSource time;
@@ -87,6 +89,11 @@ final class Switches implements AutoCloseable {
     } else {
       rooms.remove(attachment);
       use.room.close();
+      if (attachment instanceof Attachment.Nat && !publications.isEmpty()) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "no network card is on the NAT any more: the published ports are closed until one is");
+      }
     }
   }
 
@@ -105,13 +112,7 @@ final class Switches implements AutoCloseable {
         tap.attach(network.connect(WAY_OUT, tap, PortSettings.stations(PortRole.UPLINK)));
         yield new Simple(network, tap::close);
       }
-      case Attachment.Socket(var path) -> {
-        var link = UnixLinks.connect(path, StreamLink.Format.PLAIN, mtu);
-        var network =
-            new VirtualSwitch(String.valueOf(path.getFileName()), SwitchKind.PRIVATE, time);
-        link.attach(network.connect(WAY_OUT, link, PortSettings.stations(PortRole.LINK)), () -> {});
-        yield new Simple(network, link::close);
-      }
+      case Attachment.Socket(var path) -> socket(path, mtu);
       case Attachment.Udp(var local, var remote) -> {
         var link = UdpLink.open(local, remote, mtu);
         var network = new VirtualSwitch("udp-" + remote.getPort(), SwitchKind.PRIVATE, time);
@@ -119,6 +120,34 @@ final class Switches implements AutoCloseable {
         yield new Simple(network, link::close);
       }
     };
+  }
+
+  /// Who comes first waits for the others there.
+  private Room socket(Path path, int mtu) throws IOException {
+    var network = new VirtualSwitch(String.valueOf(path.getFileName()), SwitchKind.PRIVATE, time);
+    StreamLink link;
+    try {
+      link = UnixLinks.connect(path, StreamLink.Format.PLAIN, mtu);
+    } catch (IOException nobodyThere) {
+      try {
+        var links =
+            UnixLinks.listen(
+                path,
+                StreamLink.Format.PLAIN,
+                mtu,
+                (name, one) -> network.connect(name, one, PortSettings.stations(PortRole.LINK)));
+        return new Simple(network, links::close);
+      } catch (IOException e) {
+        // Another one was as quick; or neither is possible, and the reason is this one.
+        try {
+          link = UnixLinks.connect(path, StreamLink.Format.PLAIN, mtu);
+        } catch (IOException _) {
+          throw e;
+        }
+      }
+    }
+    link.attach(network.connect(WAY_OUT, link, PortSettings.stations(PortRole.LINK)), () -> {});
+    return new Simple(network, link::close);
   }
 
   private Room nat(Attachment.Nat wanted, int mtu) throws IOException {

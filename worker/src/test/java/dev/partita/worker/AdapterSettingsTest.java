@@ -23,6 +23,9 @@ class AdapterSettingsTest {
         "link:/run/q.sock,vlan=all",
         "udp:192.0.2.1:5000:192.0.2.2:5001,spoofing,dhcp-guard,router-guard",
         "udp:[2001:db8:0:0:0:0:0:1]:5000:[2001:db8:0:0:0:0:0:2]:5000",
+        "nat,allow=out+tcp+192.0.2.0/24+port=25+stateful,deny=out",
+        "nat,allow=in+udp+own=192.0.2.7+port=5000-5010+from-port=53+stateful=30+weight=9",
+        "nat,deny=in+protocol=47+2001:db8:0:0:0:0:0:0/32,deny=in+icmp6,allow=out+icmp,link=down",
         "private:lan,vlan=7+20+21+22,limit=100000000,mirror=source,link=down"
       })
   void whatIsWrittenIsRead(String text) {
@@ -47,6 +50,22 @@ class AdapterSettingsTest {
     assertThat(changed.limit()).isZero();
     assertThat(changed.mac()).isEqualTo(MacAddress.parse("00:15:5d:0a:0b:0c"));
     assertThat(changed.attachment()).isEqualTo(settings.attachment());
+  }
+
+  @Test
+  void rulesAreForBothDirectionsWithoutOneAndInTheirOrder() {
+    var settings = AdapterSettings.parse("nat,allow=tcp+port=22+stateful,deny=192.0.2.1");
+    assertThat(settings)
+        .hasToString(
+            "nat,allow=in+tcp+port=22+stateful,allow=out+tcp+port=22+stateful,deny=in+192.0.2.1,"
+                + "deny=out+192.0.2.1");
+    var port = settings.port(MacAddress.parse("00:15:5d:0a:0b:0c"));
+    assertThat(port.rules()).isEqualTo(settings.rules()).hasSize(4);
+    assertThat(settings.rules().getFirst().localPorts().first())
+        .as("the port of the destination, which is the guest's for what comes in")
+        .isEqualTo(22);
+    assertThat(settings.rules().get(1).remotePorts().first()).isEqualTo(22);
+    assertThat(settings.with(List.of("rules=none", "deny=out"))).hasToString("nat,deny=out");
   }
 
   @ParameterizedTest
@@ -78,6 +97,17 @@ class AdapterSettingsTest {
         "nat,link=sideways",
         "nat,spoofing=perhaps",
         "nat,,",
+        "nat,allow=",
+        "nat,deny=in+out",
+        "nat,deny=sideways",
+        "nat,deny=tcp+port=70000",
+        "nat,deny=tcp+port=9-5",
+        "nat,deny=tcp+port=x",
+        "nat,deny=protocol=256",
+        "nat,deny=in+stateful",
+        "nat,allow=10.0.0.0/8+own=2001:db8:0:0:0:0:0:1",
+        "nat,allow=10.0.0.0/33",
+        "nat,rules=all",
         "nat,net=10.0.0.0/99",
         "nat,net=fast"
       })

@@ -9,11 +9,14 @@ import dev.partita.network.nat.Publication;
 import dev.partita.network.vswitch.PortRole;
 import dev.partita.network.vswitch.SwitchInfo;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -102,9 +105,9 @@ class AdaptersTest {
       assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("internal:lan")))
           .isInstanceOf(PartitionException.class)
           .hasMessageContaining("both kinds");
-      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + folder + "/none")))
+      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + folder + "/no/s")))
           .isInstanceOf(PartitionException.class)
-          .hasMessageContaining("no switch at");
+          .hasMessageContaining("/no/s");
       for (int i = 2; i < Adapters.MOST; i++) {
         adapters.add(AdapterSettings.parse("private:lan"));
       }
@@ -132,6 +135,34 @@ class AdaptersTest {
   }
 
   @Test
+  void publishedPortsCloseWithTheLastCardOnTheNatAndOpenWithTheNext() throws Exception {
+    int port;
+    try (var free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    try (var adapters = new Adapters("a", folder, 1, SystemTimeSource::new)) {
+      adapters.open(
+          new NetworkSettings(
+              List.of(AdapterSettings.standard()), List.of(Publication.parse(port + ":22"))));
+      assertThat(isTaken(port)).isTrue();
+      adapters.move(0, AdapterSettings.parse("private:lan").attachment());
+      assertThat(isTaken(port)).isFalse();
+      adapters.move(0, AdapterSettings.standard().attachment());
+      assertThat(isTaken(port)).isTrue();
+    }
+    assertThat(isTaken(port)).isFalse();
+  }
+
+  private static boolean isTaken(int port) throws IOException {
+    try (var socket = new ServerSocket()) {
+      socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+      return false;
+    } catch (BindException e) {
+      return true;
+    }
+  }
+
+  @Test
   void partitionsMeetAtASharedSwitchAndItOutlivesItsFirst() throws Exception {
     try (var second = new Adapters("b", folder.resolve("s"), 1, SystemTimeSource::new);
         var third = new Adapters("c", folder.resolve("s"), 1, SystemTimeSource::new)) {
@@ -150,6 +181,31 @@ class AdaptersTest {
         await(() -> links(third) == 1 && links(fourth) == 1);
       }
     }
+  }
+
+  @Test
+  void whoComesFirstToALinksSocketWaitsForTheOthers() throws Exception {
+    var link = "link:" + folder.resolve("l.sock");
+    try (var first = adapters("a", link)) {
+      assertThat(links(first)).isZero();
+      try (var second = adapters("b", link)) {
+        assertThat(links(second)).isEqualTo(1);
+        await(() -> links(first) == 1);
+      }
+      await(() -> links(first) == 0);
+    }
+    assertThat(folder.resolve("l.sock")).doesNotExist();
+  }
+
+  @Test
+  void aFileThatIsNoSocketStaysAsItIs() throws Exception {
+    var file = Files.writeString(folder.resolve("thesis.txt"), "years of work");
+    try (var adapters = adapters("a", "private:lan")) {
+      assertThatThrownBy(() -> adapters.add(AdapterSettings.parse("link:" + file)))
+          .isInstanceOf(PartitionException.class)
+          .hasMessageContaining("is no socket");
+    }
+    assertThat(file).hasContent("years of work");
   }
 
   @Test

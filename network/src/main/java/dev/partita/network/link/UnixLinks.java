@@ -8,6 +8,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,12 +36,16 @@ public final class UnixLinks implements AutoCloseable {
   ///
   /// @param plug plugs a link in, by a name, and gives its port; it may refuse by throwing
   ///     {@link RuntimeException}
-  /// @throws IOException if another process listens there, or the path cannot be used
+  /// @throws IOException if another process listens there, the path is another kind of file, or it
+  ///     cannot be used
   public static UnixLinks listen(
       Path path, StreamLink.Format format, int mtu, BiFunction<String, StreamLink, Port> plug)
       throws IOException {
     var address = UnixDomainSocketAddress.of(path);
     if (Files.exists(path)) {
+      if (!Files.readAttributes(path, BasicFileAttributes.class).isOther()) {
+        throw new IOException("%s is no socket".formatted(path));
+      }
       try (var probe = SocketChannel.open(address)) {
         throw new IOException("%s: another process listens there".formatted(path));
       } catch (java.net.ConnectException e) {

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 /// One entry of a port's access list, as Hyper-V's extended ACLs are. Of all that match, the one
 /// with the largest weight decides; what none matches is allowed.
 ///
+/// ARP's frames match a rule only if it names a hardware address: a child that may speak to nobody
+/// but one server must still find it.
+///
 /// A fragment other than the first has no ports: a rule that names ports matches it, if the rest
 /// fits, so that a denial cannot be passed by fragments and an allowed datagram arrives whole.
 ///
@@ -161,6 +164,9 @@ public record AccessRule(
     var frame = headers.frame();
     if (!mac(localMac, out ? frame.source() : frame.destination())
         || !mac(remoteMac, out ? frame.destination() : frame.source())) {
+      return false;
+    }
+    if (headers.kind() == Headers.Kind.ARP && localMac == null && remoteMac == null) {
       return false;
     }
     if (localAddress != null || remoteAddress != null) {

@@ -7,6 +7,7 @@ import dev.partita.hypervisor.ManualTimeSource;
 import dev.partita.network.Checksums;
 import dev.partita.network.Frame;
 import dev.partita.network.Headers;
+import dev.partita.network.IpAddress;
 import dev.partita.network.IpPrefix;
 import dev.partita.network.MacAddress;
 import dev.partita.network.Offloads;
@@ -359,6 +360,16 @@ class VirtualSwitchTest {
     send(portA, plain(B, A));
     assertThat(b.frames).hasSize(1);
     assertThat(drops(portA, DropReason.DENIED)).isEqualTo(4);
+    send(portA, arp("10.0.0.1", "11.0.0.2"));
+    assertThat(b.frames).as("who may speak to one station must find it").hasSize(2);
+  }
+
+  private static byte[] arp(String from, String to) {
+    var frame = java.nio.ByteBuffer.allocate(42);
+    frame.put(plain(MacAddress.BROADCAST, A), 0, 12).putShort((short) 0x0806);
+    frame.putShort((short) 1).putShort((short) 0x0800).put((byte) 6).put((byte) 4);
+    frame.putShort((short) 1).put(plain(B, A), 6, 6).putInt(IpAddress.parse(from).v4Bits());
+    return frame.position(38).putInt(IpAddress.parse(to).v4Bits()).array();
   }
 
   @Test

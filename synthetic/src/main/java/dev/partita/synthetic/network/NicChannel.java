@@ -38,7 +38,7 @@ final class NicChannel implements ChannelHandler {
   private final Line line;
   private final int index;
   private final NicCounters counters;
-  private final ArrayDeque<Completion> completions;
+  private final Completions completions;
   private final ArrayDeque<Held> held;
   private final AtomicBoolean resumeDue = new AtomicBoolean();
   private @Nullable TransmitBuffer transmit;
@@ -46,18 +46,18 @@ final class NicChannel implements ChannelHandler {
   private boolean batchDue;
   private boolean broken;
 
-  /// @param saved what it had to do when the partition was saved
+  /// @param savedPackets what it had to send when the partition was saved
   NicChannel(
       SyntheticNic nic,
       Line line,
       NicCounters counters,
-      List<Completion> savedCompletions,
+      Completions completions,
       List<Held> savedPackets) {
     this.nic = nic;
     this.line = line;
     this.index = line.subChannel();
     this.counters = counters;
-    this.completions = new ArrayDeque<>(savedCompletions);
+    this.completions = completions;
     this.held = new ArrayDeque<>(savedPackets);
     for (var each : held) {
       heldBytes += cost(each.packet());
@@ -206,7 +206,7 @@ final class NicChannel implements ChannelHandler {
     if (port != null) {
       port.endBatch();
     }
-    flushCompletions();
+    completions.endBatch();
   }
 
   private static int cost(Packet packet) {
@@ -253,10 +253,14 @@ final class NicChannel implements ChannelHandler {
   // --- completions ---
 
   /// Completes a packet together with others of the batch: the guest is interrupted once for all of
-  /// them.
+  /// them, soon ({@link Completions}).
   private void complete(Packet packet, int status) {
     if (packet.wantsCompletion() && !broken) {
-      keep(packet, completion(status));
+      // What lies in the guest's own memory may be waited for: a socket's room, a page.
+      keep(
+          packet,
+          completion(status),
+          status != NvspLayout.SUCCESS || packet.type() == Packet.GPA_DIRECT);
       batch();
     }
   }
@@ -270,18 +274,17 @@ final class NicChannel implements ChannelHandler {
     if (!packet.wantsCompletion() || broken) {
       return;
     }
-    flushCompletions();
-    if (completions.isEmpty() && line.complete(packet.transactionId(), payload)) {
+    if (completions.flush() && line.complete(packet.transactionId(), payload)) {
       return;
     }
-    keep(packet, payload);
+    keep(packet, payload, true);
   }
 
-  private void keep(Packet packet, byte[] payload) {
-    completions.add(new Completion(packet.transactionId(), payload));
-    if (completions.size() >= MOST_COMPLETIONS) {
+  private void keep(Packet packet, byte[] payload, boolean now) {
+    int waiting = completions.add(new Completion(packet.transactionId(), payload), now);
+    if (waiting >= MOST_COMPLETIONS) {
       broken = true;
-      completions.clear();
+      completions.close();
       held.clear();
       LOG.log(
           System.Logger.Level.WARNING,
@@ -290,18 +293,9 @@ final class NicChannel implements ChannelHandler {
     }
   }
 
-  private void flushCompletions() {
-    for (var next = completions.peek(); next != null; next = completions.peek()) {
-      if (!line.complete(next.transactionId(), next.payload())) {
-        return;
-      }
-      completions.remove();
-    }
-  }
-
   @Override
   public void roomAvailable() {
-    flushCompletions();
+    completions.flush();
     if (nic.receiver().roomAvailable(index)) {
       nic.ready();
     }
@@ -327,7 +321,7 @@ final class NicChannel implements ChannelHandler {
 
   /// The channel's thread works again.
   private void goOn() {
-    flushCompletions();
+    completions.flush();
     sendHeld();
     if (nic.receiver().goOn(index)) {
       nic.ready();
@@ -340,7 +334,7 @@ final class NicChannel implements ChannelHandler {
   @Override
   public void closed() {
     held.clear();
-    completions.clear();
+    completions.close();
     transmit = null;
     nic.closed(this);
   }
@@ -353,7 +347,7 @@ final class NicChannel implements ChannelHandler {
         receive.lent(),
         receive.taken(),
         receive.lengths(),
-        List.copyOf(completions),
+        completions.state(),
         List.copyOf(held));
   }
 }

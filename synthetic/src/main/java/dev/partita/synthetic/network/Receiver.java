@@ -4,7 +4,6 @@ import dev.partita.network.Frame;
 import dev.partita.network.Headers;
 import dev.partita.vmbus.Channel.TransferRange;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,8 +28,8 @@ final class Receiver {
   /// Control messages that wait for a section: a driver waits for each answer.
   static final int MOST_CONTROLS = 32;
 
-  /// Of each section, before the frame: the message's header with what is said of the frame.
-  static final int HEADER = 112;
+  /// Of each section, before the frame.
+  static final int HEADER = FrameMessage.LENGTH;
 
   /// Of each section, after the frame: the last 36 bytes cannot be used with some versions of the
   /// Windows driver (OpenVMM, `netvsp/src/buffers.rs`).
@@ -62,7 +61,7 @@ final class Receiver {
   // Guarded by the lock.
   private final @Nullable Queue[] queues = new @Nullable Queue[NicSettings.MOST_QUEUES];
   private final ArrayDeque<byte[]> controls = new ArrayDeque<>();
-  private final ByteBuffer header = ByteBuffer.allocate(HEADER).order(ByteOrder.LITTLE_ENDIAN);
+  private final FrameMessage header = new FrameMessage();
   private @Nullable GuestBuffer buffer;
   private Sections sections = new Sections(0);
   private int sectionSize;
@@ -86,13 +85,15 @@ final class Receiver {
 
   private static final class Queue {
     final Line line;
+    final Completions completions;
     final int index;
     final int[] taken = new int[MOST_RANGES];
     final int[] lengths = new int[MOST_RANGES];
     int count;
 
-    Queue(Line line) {
+    Queue(Line line, Completions completions) {
       this.line = line;
+      this.completions = completions;
       this.index = line.subChannel();
     }
   }
@@ -185,10 +186,12 @@ final class Receiver {
   }
 
   /// A channel is open.
-  void add(Line line) {
+  ///
+  /// @param completions go with what is received
+  void add(Line line, Completions completions) {
     lock.lock();
     try {
-      var queue = new Queue(line);
+      var queue = new Queue(line, completions);
       queues[queue.index] = queue;
       var before = saved.remove(queue.index);
       if (line.restored() && before != null) {
@@ -324,7 +327,7 @@ final class Receiver {
         return refuse(needed);
       }
       if (needed == 1) {
-        put(memory, queue, frame, 0, frame.length(), writeHeader(frame, checksum, hash, 0));
+        put(memory, queue, frame, 0, frame.length(), checksum, hash, 0);
       } else {
         putFragments(memory, queue, frame, checksum, hash, room);
         counters.coalesced.increment();
@@ -358,51 +361,27 @@ final class Receiver {
               | (done == 0 ? RndisLayout.FIRST_FRAGMENT : 0)
               | (done + piece == total ? RndisLayout.LAST_FRAGMENT : 0)
               | fragmentId << 16;
-      put(memory, queue, frame, done, piece, writeHeader(frame, checksum, hash, fragment));
+      put(memory, queue, frame, done, piece, checksum, hash, fragment);
       done += piece;
     }
   }
 
-  /// Writes a message's header.
+  /// Copies a part of a frame to a section.
   ///
-  /// @param fragment what is said of it, or 0
-  /// @return bytes of what is said of the frame
-  private int writeHeader(Frame frame, int checksum, int hash, int fragment) {
-    int at = RndisLayout.PACKET_SIZE;
-    if (checksum != 0) {
-      at = putInfo(at, RndisLayout.CHECKSUM_INFO, checksum);
-    }
-    if (frame.tag() != Frame.NO_TAG) {
-      at = putInfo(at, RndisLayout.TAG_INFO, RndisLayout.ndisTag(frame.tag()));
-    }
-    if (hash != 0) {
-      at = putInfo(at, RndisLayout.HASH_INFO, hash);
-    }
-    if (fragment != 0) {
-      at = putInfo(at, RndisLayout.FRAGMENT_INFO, fragment);
-    }
-    return at - RndisLayout.PACKET_SIZE;
-  }
-
-  private int putInfo(int at, int type, int value) {
-    header.putInt(at + RndisLayout.INFO_SIZE, RndisLayout.INFO);
-    header.putInt(at + RndisLayout.INFO_TYPE, type);
-    header.putInt(at + RndisLayout.INFO_VALUE, RndisLayout.INFO_HEADER);
-    header.putInt(at + RndisLayout.INFO_HEADER, value);
-    return at + RndisLayout.INFO;
-  }
-
-  private void put(GuestBuffer memory, Queue queue, Frame frame, int from, int count, int info) {
-    header.putInt(0, RndisLayout.PACKET);
-    header.putInt(RndisLayout.LENGTH, HEADER + count);
-    header.putInt(RndisLayout.DATA_OFFSET, HEADER - RndisLayout.HEADER);
-    header.putInt(RndisLayout.DATA_LENGTH, count);
-    header.putInt(
-        RndisLayout.INFO_OFFSET, info == 0 ? 0 : RndisLayout.PACKET_SIZE - RndisLayout.HEADER);
-    header.putInt(RndisLayout.INFO_LENGTH, info);
+  /// @param fragment what is said of the part, or 0 if it is all
+  private void put(
+      GuestBuffer memory,
+      Queue queue,
+      Frame frame,
+      int from,
+      int count,
+      int checksum,
+      int hash,
+      int fragment) {
+    header.write(count, checksum, frame.tag(), hash, fragment);
     int section = sections.take();
     int offset = section * sectionSize;
-    memory.put(offset, header, 0, HEADER);
+    memory.put(offset, header.octets(), 0, HEADER);
     memory.put(offset + HEADER, frame.bytes(), frame.start() + from, count);
     memory.written(offset, HEADER + count);
     queue.taken[queue.count] = section;
@@ -437,6 +416,7 @@ final class Receiver {
     sections.lend(queue.taken, queue.count, queue.index);
     queue.count = 0;
     unsent &= ~(1L << queue.index);
+    queue.completions.flush();
     return true;
   }
 
