@@ -27,7 +27,7 @@ final class JvmOptions {
           "-XX:CompileCommand=",
           "-XX:-DontCompileHugeMethods",
           "-XX:+UnlockDiagnosticVMOptions",
-          "-XX:-C1UpdateMethodData");
+          "-XX:+WhiteBoxAPI");
 
   private static final String EXPORT = "--add-exports=java.base/jdk.internal.misc=";
 
