@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
 /// HotSpot answers such requests for its own tests, with `-XX:+WhiteBoxAPI` (jvm.options), to a
 /// class of one certain name. That class is made here. Where it cannot be, or the option is not
 /// given, {@link #AVAILABLE} is false, and HotSpot's own rules hold.
+///
+/// HotSpot prints a warning for each of the hundreds of methods that its own class has and ours has
+/// not. So it starts with its output off (`-XX:-DisplayVMOutput`), and our class turns that on.
 final class CompileRequest {
   /// The quick compiler, without counters.
   static final int QUICK = 1;
@@ -35,6 +38,7 @@ final class CompileRequest {
   private static final ClassDesc TESTER = ClassDesc.of("jdk.test.whitebox.WhiteBox");
   private static final ClassDesc EXECUTABLE = ClassDesc.of(Executable.class.getName());
   private static final String NATIVE = "enqueueMethodForCompilation0";
+  private static final String SET_FLAG = "setBooleanVMFlag";
   private static final String REQUEST = "request";
 
   /// What stands for a method as such, not for a loop in it.
@@ -104,6 +108,7 @@ final class CompileRequest {
 
   private static byte[] tester() {
     var compile = MethodTypeDesc.of(CD_boolean, EXECUTABLE, CD_int, CD_int);
+    var setFlag = MethodTypeDesc.of(CD_void, ConstantDescs.CD_String, CD_boolean);
     return ClassFile.of()
         .build(
             TESTER,
@@ -116,12 +121,23 @@ final class CompileRequest {
                         method -> {})
                     .withMethod(
                         NATIVE, compile, ClassFile.ACC_PRIVATE | ClassFile.ACC_NATIVE, method -> {})
+                    .withMethod(
+                        SET_FLAG,
+                        setFlag,
+                        ClassFile.ACC_PRIVATE | ClassFile.ACC_NATIVE,
+                        method -> {})
                     .withMethodBody(
                         CLASS_INIT_NAME,
                         ConstantDescs.MTD_void,
                         ClassFile.ACC_STATIC,
                         code ->
                             code.invokestatic(TESTER, "registerNatives", ConstantDescs.MTD_void)
+                                .new_(TESTER)
+                                .dup()
+                                .invokespecial(TESTER, INIT_NAME, ConstantDescs.MTD_void)
+                                .loadConstant("DisplayVMOutput")
+                                .iconst_1()
+                                .invokevirtual(TESTER, SET_FLAG, setFlag)
                                 .return_())
                     .withMethodBody(
                         INIT_NAME,
