@@ -467,7 +467,7 @@ final class ArithmeticInstructions {
     }
   }
 
-  private static final class Test8RegReg extends Form.RegReg {
+  static final class Test8RegReg extends Form.RegReg {
     Test8RegReg(int destination, int source) {
       super(destination, source);
     }
@@ -529,7 +529,7 @@ final class ArithmeticInstructions {
     }
   }
 
-  private static final class Test8RegImm extends Form.RegImm {
+  static final class Test8RegImm extends Form.RegImm {
     Test8RegImm(int destination, long immediate) {
       super(destination, immediate);
     }

@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
 final class Block {
   final Operation[] operations;
 
+  /// What the interpreter executes.
+  final Operation[] steps;
+
   /// Number of guest instructions: operations without the closing {@link Advance}.
   final int instructions;
 
@@ -45,6 +48,7 @@ final class Block {
       int mode,
       long secondPage) {
     this.operations = operations;
+    this.steps = (mode & Cpu.MODE_SINGLE) == 0 ? InterpretedSteps.of(operations) : operations;
     this.instructions = instructions;
     this.length = length;
     this.address = address;
@@ -153,6 +157,15 @@ final class Block {
     } else {
       second = target;
     }
+  }
+
+  /// How many operations come before one.
+  int before(Operation operation) {
+    int n = 0;
+    while (operations[n].start < operation.start) {
+      n++;
+    }
+    return n;
   }
 
   /// Whether this block's bytes meet a stretch of RAM.

@@ -24,7 +24,7 @@ final class Cmp {
     return wide ? new MemImm64(memory, immediate) : new MemImm32(memory, immediate);
   }
 
-  private static final class RegReg32 extends Form.RegReg {
+  static final class RegReg32 extends Form.RegReg {
     RegReg32(int destination, int source) {
       super(destination, source);
     }
@@ -49,7 +49,7 @@ final class Cmp {
     }
   }
 
-  private static final class RegImm32 extends Form.RegImm {
+  static final class RegImm32 extends Form.RegImm {
     RegImm32(int destination, long immediate) {
       super(destination, immediate);
     }
@@ -132,7 +132,7 @@ final class Cmp {
     }
   }
 
-  private static final class RegReg64 extends Form.RegReg {
+  static final class RegReg64 extends Form.RegReg {
     RegReg64(int destination, int source) {
       super(destination, source);
     }
@@ -157,7 +157,7 @@ final class Cmp {
     }
   }
 
-  private static final class RegImm64 extends Form.RegImm {
+  static final class RegImm64 extends Form.RegImm {
     RegImm64(int destination, long immediate) {
       super(destination, immediate);
     }

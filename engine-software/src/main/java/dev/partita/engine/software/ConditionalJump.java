@@ -26,7 +26,7 @@ final class ConditionalJump {
     };
   }
 
-  private abstract static class Jump extends Operation {
+  abstract static class Jump extends Operation {
     /// From the end of the instruction.
     final long displacement;
 

@@ -306,6 +306,10 @@ final class Cpu {
     return address << 16 >> 16 == address;
   }
 
+  /// When a step of the interpreter that stands for several operations throws: which one did; else
+  /// null.
+  @Nullable Operation within;
+
   // ---- Faults
   // ---------------------------------------------------------------------------------------
 

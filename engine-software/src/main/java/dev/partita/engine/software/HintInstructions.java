@@ -40,7 +40,7 @@ final class HintInstructions {
     return i.isMemory() || i.repeatPrefix != 0 ? null : new Random(i.rm, i.operandSize / 8);
   }
 
-  private static final class Nop extends Operation {
+  static final class Nop extends Operation {
     @Override
     void execute(Cpu c) {
       // Nothing.

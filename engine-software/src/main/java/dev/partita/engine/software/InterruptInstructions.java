@@ -92,7 +92,7 @@ final class InterruptInstructions {
     @Override
     void execute(Cpu c) {
       long address = memory.readAddress(c, 2 * size);
-      long upperAddress = address + size & memory.linearMask;
+      long upperAddress = address + size & memory.linearMask();
       int index = size == 2 ? (short) c.get16(register) : c.get32(register);
       int lower = size == 2 ? (short) c.load16(address) : c.load32(address);
       int upper = size == 2 ? (short) c.load16(upperAddress) : c.load32(upperAddress);

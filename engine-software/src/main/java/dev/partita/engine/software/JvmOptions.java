@@ -27,7 +27,8 @@ final class JvmOptions {
           "-XX:CompileCommand=",
           "-XX:-DontCompileHugeMethods",
           "-XX:+UnlockDiagnosticVMOptions",
-          "-XX:-C1UpdateMethodData");
+          "-XX:+WhiteBoxAPI",
+          "-XX:-DisplayVMOutput");
 
   private static final String EXPORT = "--add-exports=java.base/jdk.internal.misc=";
 

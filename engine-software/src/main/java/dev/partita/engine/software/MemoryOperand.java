@@ -10,17 +10,17 @@ import org.jspecify.annotations.Nullable;
 /// {@link
 /// Cpu#NO_SEGMENT} has base 0 (in 64-bit mode all but FS and GS).
 final class MemoryOperand {
-  final int segment;
-  final int base;
-  final int index;
-  final int scale;
   final long displacement;
 
-  /// Mask of the effective address: address size.
-  final long offsetMask;
+  // Bytes: there is one of these for every second decoded instruction, and what the host's caches
+  // hold of them decides how fast code is interpreted that is not hot.
+  final byte segment;
+  final byte base;
+  final byte index;
+  final byte scale;
 
-  /// Mask of the linear address: all ones in 64-bit mode, else 32 ones.
-  final long linearMask;
+  /// In bits: 16, 32 or 64.
+  private final byte addressSize;
 
   /// Outside 64-bit mode: the segment's limit and rights are checked at each access.
   final boolean checked;
@@ -37,13 +37,12 @@ final class MemoryOperand {
       long displacement,
       int addressSize,
       boolean is64) {
-    this.segment = segment;
-    this.base = base;
-    this.index = index;
-    this.scale = scale;
+    this.segment = (byte) segment;
+    this.base = (byte) base;
+    this.index = (byte) index;
+    this.scale = (byte) scale;
     this.displacement = displacement;
-    this.offsetMask = addressSize == 64 ? -1L : (1L << addressSize) - 1;
-    this.linearMask = is64 ? -1L : 0xFFFF_FFFFL;
+    this.addressSize = (byte) addressSize;
     this.checked = !is64;
     this.plain = is64 && addressSize == 64 && segment == Cpu.NO_SEGMENT;
   }
@@ -53,10 +52,20 @@ final class MemoryOperand {
     return m == null ? 0 : (1 << m.base | 1 << m.index) & ~(1 << Cpu.ZERO);
   }
 
+  /// Mask of the effective address: address size.
+  long offsetMask() {
+    return -1L >>> 64 - addressSize;
+  }
+
+  /// Mask of the linear address: all ones in 64-bit mode, else 32 ones.
+  long linearMask() {
+    return checked ? 0xFFFF_FFFFL : -1L;
+  }
+
   /// The effective address (offset in the segment): what LEA gives.
   long offset(Cpu c) {
     long[] r = c.r;
-    return (r[base] + (r[index] << scale) + displacement) & offsetMask;
+    return (r[base] + (r[index] << scale) + displacement) & offsetMask();
   }
 
   /// The linear address for a read of some bytes; checks the segment outside 64-bit mode.
@@ -82,18 +91,18 @@ final class MemoryOperand {
     if (checked) {
       c.checkSegment(segment, offset, size, write);
     }
-    return (offset + c.segmentBase[segment]) & linearMask;
+    return (offset + c.segmentBase[segment]) & linearMask();
   }
 
   /// Like {@link #writeAddress} with a signed offset in bytes added to the effective address: the
   /// bit
   /// string of BT, BTS, BTR and BTC with a register operand.
   long address(Cpu c, long added, int size, boolean write) {
-    long offset = (offset(c) + added) & offsetMask;
+    long offset = (offset(c) + added) & offsetMask();
     if (checked) {
       c.checkSegment(segment, offset, size, write);
     }
-    return (offset + c.segmentBase[segment]) & linearMask;
+    return (offset + c.segmentBase[segment]) & linearMask();
   }
 
   int load8(Cpu c) {

@@ -366,8 +366,8 @@ abstract class OperandEmitter {
     } else {
       addConstant(displacement);
     }
-    if (m.offsetMask != -1L) {
-      b.loadConstant(m.offsetMask).land();
+    if (m.offsetMask() != -1L) {
+      b.loadConstant(m.offsetMask()).land();
     }
   }
 

@@ -510,11 +510,15 @@ final class SoftwareProcessor implements VirtualProcessor {
   private void backToInstruction() {
     var block = running;
     if (block != null) {
-      var op = block.operations[runningOperation];
+      var op = cpu.within;
+      if (op == null) {
+        op = block.steps[runningOperation];
+      }
       cpu.rip = cpu.ripMasked(cpu.r[Cpu.RIP_BASE] + op.start);
-      instructions += runningOperation;
+      instructions += block.before(op);
       running = null;
     }
+    cpu.within = null;
   }
 
   private void runSlice() {
@@ -538,9 +542,9 @@ final class SoftwareProcessor implements VirtualProcessor {
         c.regionMissed = false;
         running = block;
         c.r[Cpu.RIP_BASE] = c.rip;
-        var operations = block.operations;
-        for (i = 0; i < operations.length; i++) {
-          operations[i].execute(c);
+        var steps = block.steps;
+        for (i = 0; i < steps.length; i++) {
+          steps[i].execute(c);
         }
         instructions += block.instructions;
         int heat = block.heat - 1;

@@ -67,7 +67,7 @@ final class StackInstructions {
     return i.is64() && size == 64 ? new Leave64() : new Leave(size / 8);
   }
 
-  private static final class Push64 extends Operation {
+  static final class Push64 extends Operation {
     final int source;
 
     Push64(int source) {
@@ -87,7 +87,7 @@ final class StackInstructions {
     }
   }
 
-  private static final class Pop64 extends Operation {
+  static final class Pop64 extends Operation {
     final int destination;
 
     Pop64(int destination) {

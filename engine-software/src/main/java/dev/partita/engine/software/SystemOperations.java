@@ -85,7 +85,7 @@ final class SystemOperations {
     @Override
     void execute(Cpu c) {
       requireSupervisor(c);
-      long address = memory.offset(c) + c.segmentBase[memory.segment] & memory.linearMask;
+      long address = memory.offset(c) + c.segmentBase[memory.segment] & memory.linearMask();
       c.mmu.flushPage(address);
     }
 
@@ -113,7 +113,7 @@ final class SystemOperations {
       long type = wide ? c.r[register] : c.r[register] & 0xFFFF_FFFFL;
       long at = memory.readAddress(c, 16);
       long context = c.load64(at);
-      long address = c.load64(at + 8 & memory.linearMask);
+      long address = c.load64(at + 8 & memory.linearMask());
       boolean badContext =
           context >>> 12 != 0 || ((c.cr4 & Cpu.CR4_PCIDE) == 0 && type < 2 && context != 0);
       if (Long.compareUnsigned(type, 3) > 0

@@ -20,7 +20,7 @@ final class Test {
     return wide ? new MemImm64(memory, immediate) : new MemImm32(memory, immediate);
   }
 
-  private static final class RegReg32 extends Form.RegReg {
+  static final class RegReg32 extends Form.RegReg {
     RegReg32(int destination, int source) {
       super(destination, source);
     }
@@ -108,7 +108,7 @@ final class Test {
     }
   }
 
-  private static final class RegReg64 extends Form.RegReg {
+  static final class RegReg64 extends Form.RegReg {
     RegReg64(int destination, int source) {
       super(destination, source);
     }

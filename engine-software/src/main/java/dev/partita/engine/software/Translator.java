@@ -163,8 +163,11 @@ final class Translator implements AutoCloseable {
     }
     long generated = System.nanoTime();
     // Resolves all that the code refers to, and makes the JVM compile it.
-    for (int i = 0; i < WARM_UP; i++) {
-      region.code.run(spare, 0, -1);
+    region.code.run(spare, 0, -1);
+    if (TIER != Tier.MIXED || !compileNow(region.code, optimized)) {
+      for (int i = 1; i < WARM_UP; i++) {
+        region.code.run(spare, 0, -1);
+      }
     }
     long compiling = System.nanoTime() - generated;
     nanosGenerating.addAndGet(generated - start);
@@ -178,6 +181,19 @@ final class Translator implements AutoCloseable {
     inline.addAndGet(region.emitted);
     called.addAndGet(region.called);
     install(region);
+  }
+
+  private static boolean compileNow(RegionCode code, boolean optimized) {
+    if (!CompileRequest.AVAILABLE) {
+      return false;
+    }
+    try {
+      return CompileRequest.compile(
+          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class),
+          optimized ? CompileRequest.OPTIMIZED : CompileRequest.QUICK);
+    } catch (NoSuchMethodException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   /// Calls that make the JVM compile a region before any processor runs it, by the thresholds that

@@ -125,7 +125,7 @@ final class VectorMoves {
       c.requireSse();
       long address = memory.readAddress(c, 16);
       long low = c.load64(address);
-      long high = c.load64(address + 8 & memory.linearMask);
+      long high = c.load64(address + 8 & memory.linearMask());
       c.xmm[to] = low;
       c.xmm[to + 1] = high;
     }
@@ -742,7 +742,7 @@ final class VectorMoves {
     for (int k = 0; k < size; k++) {
       if ((mask >> k & 1) != 0) {
         long half = k < 8 ? low : high;
-        c.store8(address + k & memory.linearMask, (int) (half >>> 8 * (k & 7)) & 0xFF);
+        c.store8(address + k & memory.linearMask(), (int) (half >>> 8 * (k & 7)) & 0xFF);
       }
     }
   }

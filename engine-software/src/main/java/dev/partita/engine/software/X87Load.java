@@ -53,7 +53,7 @@ final class X87Load extends X87Operation {
       default -> {
         long address = m.readAddress(c, 10);
         long low = c.load64(address);
-        int high = c.load16(address + 8 & m.linearMask);
+        int high = c.load16(address + 8 & m.linearMask());
         if (format == EXTENDED) {
           u.set(high, low);
         } else {

@@ -73,7 +73,7 @@ final class X87Store extends X87Operation {
       case DOUBLE, INTEGER_64, TRUNCATED_64 -> m.store64(c, value);
       default -> {
         long address = m.writeAddress(c, 10);
-        long high = address + 8 & m.linearMask;
+        long high = address + 8 & m.linearMask();
         StateImage.prepareWrite(c, address, 10);
         c.store64(address, u.significand);
         c.store16(high, u.exponent);

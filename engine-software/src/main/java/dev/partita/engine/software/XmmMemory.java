@@ -16,7 +16,7 @@ final class XmmMemory {
   }
 
   static long loadHigh(Cpu c, MemoryOperand m, long address) {
-    return c.load64(address + 8 & m.linearMask);
+    return c.load64(address + 8 & m.linearMask());
   }
 
   static void storeAligned(Cpu c, MemoryOperand m, long low, long high) {
@@ -35,6 +35,6 @@ final class XmmMemory {
       c.mmu.probeWrite(address, 16);
     }
     c.store64(address, low);
-    c.store64(address + 8 & m.linearMask, high);
+    c.store64(address + 8 & m.linearMask(), high);
   }
 }

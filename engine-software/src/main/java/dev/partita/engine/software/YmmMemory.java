@@ -45,7 +45,7 @@ final class YmmMemory {
   }
 
   private static void loadSlowly32(Cpu c, MemoryOperand m, long address, int at) {
-    long mask = m.linearMask;
+    long mask = m.linearMask();
     long a0 = c.load64(address);
     long a1 = c.load64(address + 8 & mask);
     long a2 = c.load64(address + 16 & mask);
@@ -72,7 +72,7 @@ final class YmmMemory {
 
   private static void loadSlowly16(Cpu c, MemoryOperand m, long address, int at) {
     long a0 = c.load64(address);
-    long a1 = c.load64(address + 8 & m.linearMask);
+    long a1 = c.load64(address + 8 & m.linearMask());
     c.xmm[at] = a0;
     c.xmm[at + 1] = a1;
   }
@@ -105,7 +105,7 @@ final class YmmMemory {
       // The second page may fault: then nothing must be written.
       c.mmu.probeWrite(address, 32);
     }
-    long mask = m.linearMask;
+    long mask = m.linearMask();
     long[] x = c.xmm;
     c.store64(address, x[from]);
     c.store64(address + 8 & mask, x[from + 1]);
@@ -131,6 +131,6 @@ final class YmmMemory {
       c.mmu.probeWrite(address, 16);
     }
     c.store64(address, c.xmm[from]);
-    c.store64(address + 8 & m.linearMask, c.xmm[from + 1]);
+    c.store64(address + 8 & m.linearMask(), c.xmm[from + 1]);
   }
 }
