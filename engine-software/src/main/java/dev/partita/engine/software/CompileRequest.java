@@ -18,9 +18,8 @@ import java.security.ProtectionDomain;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Asks HotSpot to compile a method at a level of our choice, now. By its own rules it would
-/// compile the code of a region twice with the quick compiler, first with counters that nobody
-/// reads, and then try the other one.
+/// Asks HotSpot to compile a method with the quick compiler, now. By its own rules it would do so
+/// twice, first with counters that nobody reads, and then try the optimizing one.
 ///
 /// HotSpot answers such requests for its own tests, with `-XX:+WhiteBoxAPI` (jvm.options), to a
 /// class of one certain name. That class is made here. Where it cannot be, or the option is not
@@ -30,10 +29,7 @@ import org.jspecify.annotations.Nullable;
 /// not. So it starts with its output off (`-XX:-DisplayVMOutput`), and our class turns that on.
 final class CompileRequest {
   /// The quick compiler, without counters.
-  static final int QUICK = 1;
-
-  /// The optimizing compiler.
-  static final int OPTIMIZED = 4;
+  private static final int QUICK = 1;
 
   private static final ClassDesc TESTER = ClassDesc.of("jdk.test.whitebox.WhiteBox");
   private static final ClassDesc EXECUTABLE = ClassDesc.of(Executable.class.getName());
@@ -53,11 +49,10 @@ final class CompileRequest {
 
   /// Compiles a method; waits for it if the JVM was told not to compile that one in the background.
   ///
-  /// @param level {@link #QUICK} or {@link #OPTIMIZED}
   /// @return whether it was compiled or is going to be
-  static boolean compile(Executable method, int level) {
+  static boolean compile(Executable method) {
     try {
-      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, level);
+      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, QUICK);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

@@ -164,7 +164,7 @@ final class Translator implements AutoCloseable {
     long generated = System.nanoTime();
     // Resolves all that the code refers to, and makes the JVM compile it.
     region.code.run(spare, 0, -1);
-    if (TIER != Tier.MIXED || !compileNow(region.code, optimized)) {
+    if (TIER != Tier.MIXED || optimized || !compileNow(region.code)) {
       for (int i = 1; i < WARM_UP; i++) {
         region.code.run(spare, 0, -1);
       }
@@ -183,14 +183,15 @@ final class Translator implements AutoCloseable {
     install(region);
   }
 
-  private static boolean compileNow(RegionCode code, boolean optimized) {
+  /// Has a region compiled by the quick compiler. Not by the optimizing one, whose code is slower
+  /// by up to a half if the JVM did not get there by its own rules.
+  private static boolean compileNow(RegionCode code) {
     if (!CompileRequest.AVAILABLE) {
       return false;
     }
     try {
       return CompileRequest.compile(
-          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class),
-          optimized ? CompileRequest.OPTIMIZED : CompileRequest.QUICK);
+          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class));
     } catch (NoSuchMethodException e) {
       throw new IllegalStateException(e);
     }
