@@ -156,6 +156,7 @@ final class RegionCompiler {
         emitter.entries.stream().mapToLong(node -> node.offset).toArray(),
         emitter.siteRip.stream().mapToLong(Long::longValue).toArray(),
         emitter.siteNotExecuted.stream().mapToInt(Integer::intValue).toArray(),
+        emitter.indirect,
         generated.codeSize,
         emitter.inline,
         emitter.called.size());

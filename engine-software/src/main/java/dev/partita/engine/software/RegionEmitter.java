@@ -12,7 +12,10 @@ import java.lang.classfile.instruction.SwitchCase;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// Makes the bytecode of a region: what {@link Operation#emit} works with.
@@ -38,8 +41,14 @@ final class RegionEmitter extends FormEmitter {
 
   private static final int MAX_ENTRIES = 8;
 
+  /// Targets of an indirect jump that are compared one after the other.
+  private static final int MOST_COMPARED = 3;
+
   final List<Long> siteRip = new ArrayList<>();
   final List<Integer> siteNotExecuted = new ArrayList<>();
+
+  /// The indirect jumps and returns, by the site where they leave the region.
+  final Map<Integer, Node> indirect = new HashMap<>();
   private final int knownUsed;
   private final int knownWritten;
 
@@ -494,13 +503,37 @@ final class RegionEmitter extends FormEmitter {
   void dispatch() {
     if (!node.targets.isEmpty()) {
       b.lload(VALUE2).lload(BASE).lsub().lstore(VALUE);
-      for (var target : node.targets) {
-        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(edge(target));
+      var targets = new ArrayList<>(node.targets);
+      if (targets.size() > MOST_COMPARED) {
+        targets.sort(Comparator.comparingLong(target -> target.offset));
       }
+      dispatch(targets);
     }
     settle();
     b.aload(C).lload(VALUE2).putfield(CPU, "rip", CD_long);
-    leaveAt(newSite(Region.DYNAMIC, 0));
+    int number = newSite(Region.DYNAMIC, 0);
+    indirect.put(number, node);
+    leaveAt(number);
+  }
+
+  /// Goes to the target at the distance in {@link #VALUE}; falls through if it is none of them.
+  /// Many are halved until few are left.
+  private void dispatch(List<Node> targets) {
+    if (targets.size() <= MOST_COMPARED) {
+      for (var target : targets) {
+        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(edge(target));
+      }
+      return;
+    }
+    int half = targets.size() / 2;
+    var upper = b.newLabel();
+    var none = b.newLabel();
+    b.lload(VALUE).loadConstant(targets.get(half).offset).lcmp().ifge(upper);
+    dispatch(targets.subList(0, half));
+    b.goto_(none);
+    b.labelBinding(upper);
+    dispatch(targets.subList(half, targets.size()));
+    b.labelBinding(none);
   }
 
   /// RET.
