@@ -64,15 +64,16 @@ abstract class OperandEmitter {
   /// Of the instruction under way: four longs.
   static final int TEMPORARY = XMM + 1;
 
+  /// The vector operand loaded last, then the elements of vector registers: see {@link
+  /// VectorEmitter}. Late, because what is beyond 255 takes more bytecode.
+  static final int VECTORS = TEMPORARY + 8;
+
   /// Operands and result of {@link RegionFlags.Kind#EITHER}: three longs, three ints, and which.
-  static final int KEPT_LONGS = TEMPORARY + 8;
+  /// Behind the vectors' locals, because they are few.
+  static final int KEPT_LONGS = VECTORS + VectorEmitter.LOCALS;
 
   static final int KEPT_INTS = KEPT_LONGS + 6;
   static final int KEPT = KEPT_INTS + 3;
-
-  /// The vector operand loaded last, then the elements of vector registers: see {@link
-  /// VectorEmitter}. The last, because what is beyond 255 takes more bytecode.
-  static final int VECTORS = KEPT + 1;
 
   /// What the translator knows at a point of the code.
   record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {
