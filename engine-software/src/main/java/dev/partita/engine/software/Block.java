@@ -75,7 +75,7 @@ final class Block {
   private long[] seen = NONE_SEEN;
 
   private static final long[] NONE_SEEN = {};
-  private static final int MAX_SEEN = 4;
+  private static final int MAX_SEEN = 16;
 
   /// Notes where an indirect jump went.
   void sawTarget(long delta) {

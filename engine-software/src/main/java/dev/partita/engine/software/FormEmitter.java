@@ -11,7 +11,7 @@ import java.lang.constant.ClassDesc;
 /// boolean returns true, for {@link Operation#emit}.
 abstract class FormEmitter extends OperandEmitter {
   /// Made for the JVM's optimizing compiler.
-  private final boolean optimized;
+  final boolean optimized;
 
   FormEmitter(CodeBuilder b, ClassDesc self, boolean optimized) {
     super(b, self);

@@ -1,6 +1,7 @@
 package dev.partita.engine.software;
 
 import java.util.HashSet;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// A piece of hot guest code that was translated to a method of the JVM: several blocks with the
@@ -31,6 +32,21 @@ final class Region {
 
   /// By site: the instructions of the block under way that were not executed.
   final int[] notExecuted;
+
+  /// By site: whose indirect jump or return leaves there.
+  private final RegionShape.@Nullable Node[] indirect;
+
+  /// How often it was left by those. Racy.
+  private int leftIndirectly;
+
+  /// When it is to be looked at whether more of their targets are known.
+  private int reviewed = REVIEW;
+
+  /// Exits that cost about as much as another region.
+  private static final int REVIEW = 1 << 16;
+
+  /// One in so many is looked at.
+  private static final int SAMPLED = 1 << 6;
 
   /// Bytes of bytecode.
   final int codeSize;
@@ -73,6 +89,7 @@ final class Region {
       long[] entryOffset,
       long[] ripOffset,
       int[] notExecuted,
+      Map<Integer, RegionShape.Node> indirect,
       int codeSize,
       int emitted,
       int called) {
@@ -86,6 +103,8 @@ final class Region {
     this.entryOffset = entryOffset;
     this.ripOffset = ripOffset;
     this.notExecuted = notExecuted;
+    this.indirect = new RegionShape.@Nullable Node[ripOffset.length];
+    indirect.forEach((site, node) -> this.indirect[site] = node);
     this.codeSize = codeSize;
     this.emitted = emitted;
     this.called = called;
@@ -111,6 +130,28 @@ final class Region {
       return RegionExit.THROWN;
     }
     return c.regionMissed ? RegionExit.MISSED : exits[c.regionSite];
+  }
+
+  /// A processor left it by an indirect jump or a return: notes where to.
+  ///
+  /// @param base RIP of the first entry
+  /// @return whether this happened so often that it is worth to see whether a region that knows
+  ///     more targets can be made
+  boolean leftIndirectly(Cpu c, long base) {
+    int times = ++leftIndirectly;
+    if ((times & SAMPLED - 1) != 0) {
+      return false;
+    }
+    var from = indirect[c.regionSite];
+    if (from != null) {
+      from.block.sawTarget(c.rip - (base + from.offset));
+    }
+    if (times < reviewed) {
+      return false;
+    }
+    // Overflow: never again.
+    reviewed = times > Integer.MAX_VALUE / 4 ? Integer.MAX_VALUE : 4 * times;
+    return from != null;
   }
 
   /// The index of an entry.

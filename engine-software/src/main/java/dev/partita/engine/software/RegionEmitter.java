@@ -12,7 +12,12 @@ import java.lang.classfile.instruction.SwitchCase;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Makes the bytecode of a region: what {@link Operation#emit} works with.
@@ -38,8 +43,20 @@ final class RegionEmitter extends FormEmitter {
 
   private static final int MAX_ENTRIES = 8;
 
+  /// Targets of an indirect jump that are compared one after the other.
+  private static final int MOST_COMPARED = 3;
+
   final List<Long> siteRip = new ArrayList<>();
   final List<Integer> siteNotExecuted = new ArrayList<>();
+
+  /// The indirect jumps and returns, by the site where they leave the region.
+  final Map<Integer, Node> indirect = new HashMap<>();
+
+  /// What the flags follow from where ways back lead to, by the order of nodes: of the emission
+  /// before, and of this one.
+  private final @Nullable RegionFlags[] knownBack;
+
+  private final @Nullable RegionFlags[] back;
   private final int knownUsed;
   private final int knownWritten;
 
@@ -83,6 +100,8 @@ final class RegionEmitter extends FormEmitter {
       labels[i] = b.newLabel();
     }
     inherited = new State[order.size()];
+    back = new RegionFlags[order.size()];
+    knownBack = first == null || !optimized ? back.clone() : first.back;
     exitStored = b.newLabel();
     node = shape.entry();
   }
@@ -139,6 +158,10 @@ final class RegionEmitter extends FormEmitter {
     var state = inherited[each.order];
     if (!follows(each) || state == null) {
       state = State.START;
+      var either = either(each);
+      if (either != null) {
+        state = new State(0, either, state.vectors());
+      }
     }
     intOnly = state.intOnly();
     flags = state.flags();
@@ -164,12 +187,25 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "readTlb", LONGS).astore(READ_TLB);
     b.aload(C).getfield(CPU, "writeTlb", LONGS).astore(WRITE_TLB);
     b.aload(C).getfield(CPU, "owner", OWNER).astore(PROCESSOR);
+    if (optimized) {
+      // The compiler then knows that they are there, and does not look at each access.
+      b.aload(READ_TLB).arraylength().pop();
+      b.aload(WRITE_TLB).arraylength().pop();
+      b.aload(R).arraylength().pop();
+    }
     if (vector.used) {
       b.aload(C).getfield(CPU, "xmm", LONGS).astore(XMM);
       b.aload(C).getfield(CPU, "mxcsr", CD_int).pop();
     }
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
+    if (Arrays.stream(knownBack).anyMatch(Objects::nonNull)) {
+      for (int i = 0; i < 3; i++) {
+        b.lconst_0().lstore(KEPT_LONGS + 2 * i);
+        b.iconst_0().istore(KEPT_INTS + i);
+      }
+      b.iconst_0().istore(KEPT);
+    }
     b.iconst_0().istore(SITE);
     loadRegisters(used);
     var resolve = b.newLabel();
@@ -375,6 +411,31 @@ final class RegionEmitter extends FormEmitter {
     return false;
   }
 
+  /// Flags that arrive at a node, where the optimizing compiler spares the two longs if it is left
+  /// before they are set again; or null: they are stored.
+  private @Nullable RegionFlags either(Node to) {
+    var like = knownBack[to.order];
+    if (like == null) {
+      return null;
+    }
+    boolean wide = like.wide();
+    int first = wide ? KEPT_LONGS : KEPT_INTS;
+    int step = wide ? 2 : 1;
+    var kept =
+        like.kind() == RegionFlags.Kind.LOGIC
+            ? new RegionFlags(like.kind(), like.size(), -1, -1, first + 2 * step, 0, null)
+            : new RegionFlags(
+                like.kind(), like.size(), first, first + step, first + 2 * step, 0, null);
+    return RegionFlags.either(KEPT, kept);
+  }
+
+  /// Notes the flags of a way back, for the next emission.
+  private void noteBack(Node to, RegionFlags flags) {
+    if (to.order <= node.order && back[to.order] == null && flags.isSimple()) {
+      back[to.order] = flags;
+    }
+  }
+
   /// The label of the way to a node, for a jump with the state as it is here. The code on that way,
   /// if any, is a stub.
   private Label edge(Node to) {
@@ -385,8 +446,12 @@ final class RegionEmitter extends FormEmitter {
     var state = state();
     boolean back = to.order <= node.order;
     boolean dead = killsFlags(to);
+    if (!dead) {
+      noteBack(to, state.flags());
+    }
     if (!back
         && state.intOnly() == 0
+        && (dead || either(to) == null)
         && (dead || state.flags().kind() == RegionFlags.Kind.STORED)) {
       return labels[to.order];
     }
@@ -401,7 +466,11 @@ final class RegionEmitter extends FormEmitter {
 
   private void emitEdge(Node to, State state, boolean back, boolean dead) {
     settleRegisters(state.intOnly());
-    if (!dead) {
+    var either = dead ? null : either(to);
+    boolean stored = !dead;
+    if (either != null) {
+      stored = flagEmitter.keep(either, state.flags());
+    } else if (!dead) {
       settleFlags(state.flags());
     }
     if (back) {
@@ -409,7 +478,7 @@ final class RegionEmitter extends FormEmitter {
       b.iload(LEFT).iflt(stop);
       b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).ifeq(labels[to.order]);
       b.labelBinding(stop);
-      if (dead) {
+      if (!stored) {
         settleFlags(state.flags());
       }
       b.loadConstant(newSite(to.offset, 0)).istore(SITE).goto_(exit);
@@ -429,7 +498,11 @@ final class RegionEmitter extends FormEmitter {
         b.goto_(labels[to.order]);
       }
     } else {
-      emitEdge(to, state(), to.order <= node.order, killsFlags(to));
+      boolean dead = killsFlags(to);
+      if (!dead) {
+        noteBack(to, flags);
+      }
+      emitEdge(to, state(), to.order <= node.order, dead);
     }
     reachable = false;
   }
@@ -494,13 +567,37 @@ final class RegionEmitter extends FormEmitter {
   void dispatch() {
     if (!node.targets.isEmpty()) {
       b.lload(VALUE2).lload(BASE).lsub().lstore(VALUE);
-      for (var target : node.targets) {
-        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(edge(target));
+      var targets = new ArrayList<>(node.targets);
+      if (targets.size() > MOST_COMPARED) {
+        targets.sort(Comparator.comparingLong(target -> target.offset));
       }
+      dispatch(targets);
     }
     settle();
     b.aload(C).lload(VALUE2).putfield(CPU, "rip", CD_long);
-    leaveAt(newSite(Region.DYNAMIC, 0));
+    int number = newSite(Region.DYNAMIC, 0);
+    indirect.put(number, node);
+    leaveAt(number);
+  }
+
+  /// Goes to the target at the distance in {@link #VALUE}; falls through if it is none of them.
+  /// Many are halved until few are left.
+  private void dispatch(List<Node> targets) {
+    if (targets.size() <= MOST_COMPARED) {
+      for (var target : targets) {
+        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(edge(target));
+      }
+      return;
+    }
+    int half = targets.size() / 2;
+    var upper = b.newLabel();
+    var none = b.newLabel();
+    b.lload(VALUE).loadConstant(targets.get(half).offset).lcmp().ifge(upper);
+    dispatch(targets.subList(0, half));
+    b.goto_(none);
+    b.labelBinding(upper);
+    dispatch(targets.subList(half, targets.size()));
+    b.labelBinding(none);
   }
 
   /// RET.

@@ -23,6 +23,9 @@ final class RegionShape {
 
   private static final int MAX_PAGES = 8;
 
+  /// A function that returns to more places outside the region than that is not followed there.
+  private static final int MAX_CALLERS = 2;
+
   /// How far from the entry code may lie, in bytes: keeps all distances in 32 bits.
   private static final long REACH = 1L << 30;
 
@@ -77,6 +80,9 @@ final class RegionShape {
   /// for whoever looks at profiles.
   long rip;
 
+  /// The region that is to give way to one of this shape, which begins with the same block.
+  @Nullable Region replaces;
+
   final int mode;
   final int[] pageDistance;
   final long[] pageOffset;
@@ -120,6 +126,11 @@ final class RegionShape {
     }
     shape.countPredecessors();
     return shape;
+  }
+
+  /// How many ways of indirect jumps and returns it knows.
+  int targets() {
+    return nodes.stream().mapToInt(node -> node.targets.size()).sum();
   }
 
   private RegionShape(int mode, int[] pageDistance, long[] pageOffset) {
@@ -241,7 +252,19 @@ final class RegionShape {
           }
         }
         case REPEAT -> node.next = at(node.offset + last.end);
-        case RETURN, LEAVE -> {}
+        case RETURN -> {
+          // Where a region was left often; the callers within it are added at the end.
+          var seen = node.block.seenTargets();
+          if (seen.length <= MAX_CALLERS) {
+            for (long target : seen) {
+              var to = at(node.offset + target);
+              if (to != null && !node.targets.contains(to)) {
+                node.targets.add(to);
+              }
+            }
+          }
+        }
+        case LEAVE -> {}
       }
     }
 

@@ -637,9 +637,14 @@ final class SoftwareProcessor implements VirtualProcessor {
     running = null;
     runningRegion = region;
     regionRuns++;
+    long base = c.rip - region.entryOffset[entry];
     int executed = region.run(c, entry, limit);
     runningRegion = null;
-    regionExits[region.exit(c).ordinal()]++;
+    var exit = region.exit(c);
+    regionExits[exit.ordinal()]++;
+    if (exit == RegionExit.INDIRECT && region.leftIndirectly(c, base)) {
+      review(c, region, base);
+    }
     if (executed >= 0) {
       instructions += executed;
       regionInstructions += executed;
@@ -649,13 +654,28 @@ final class SoftwareProcessor implements VirtualProcessor {
       long before = region.executed;
       region.executed = before + executed;
       if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
-        partition.translator().optimize(region);
+        partition.translator().optimize(shapeAgain(c, region, base));
       }
     } else {
       instructions += -1 - executed;
       regionInstructions += -1 - executed;
       throw Region.thrown(c);
     }
+  }
+
+  /// A region is left often by indirect jumps: perhaps it can be made again with more targets.
+  private void review(Cpu c, Region region, long base) {
+    var shape = shapeAgain(c, region, base);
+    if (shape.targets() > region.shape.targets()) {
+      partition.translator().requestAgain(shape);
+    }
+  }
+
+  /// The shape that a region would have by what is known now.
+  private static RegionShape shapeAgain(Cpu c, Region region, long base) {
+    var shape = RegionShape.of(region.entry(), base, c, RegionShape.MAX_INSTRUCTIONS);
+    shape.replaces = region;
+    return shape;
   }
 
   /// The block at RIP. A jump within a page is found through the block it comes from: as long as

@@ -73,9 +73,23 @@ final class Translator implements AutoCloseable {
   }
 
   /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
-  void optimize(Region region) {
-    if (region.valid && !region.optimized && TIER == Tier.MIXED) {
-      optimizing.offer(region.shape);
+  ///
+  /// @param shape the new one; it {@linkplain RegionShape#replaces replaces} the region
+  void optimize(RegionShape shape) {
+    var region = shape.replaces;
+    if (region != null && region.valid && !region.optimized && TIER == Tier.MIXED) {
+      optimizing.offer(shape);
+    }
+  }
+
+  /// A region is to be made again with a better shape, for the same compiler. On a processor's
+  /// thread.
+  ///
+  /// @param shape the new one; it {@linkplain RegionShape#replaces replaces} the region
+  void requestAgain(RegionShape shape) {
+    var region = shape.replaces;
+    if (region != null && region.valid && TIER == Tier.MIXED) {
+      (region.optimized ? optimizing : quick).offer(shape);
     }
   }
 
@@ -128,12 +142,15 @@ final class Translator implements AutoCloseable {
     private void translate(RegionShape shape) {
       var entry = shape.entry().block;
       var old = entry.region;
-      if (closed || !entry.valid || (!optimized && old != null && old.entry() == entry)) {
+      if (closed || !entry.valid) {
         return;
       }
-      if (optimized && (old == null || old.shape != shape)) {
+      var replaced = shape.replaces;
+      if (replaced != null ? replaced != old : old != null && old.entry() == entry) {
         return;
       }
+      // No longer needed: regions hold their shapes, and must not hold those before them.
+      shape.replaces = null;
       Translator.this.translate(shape, optimized, spareCpu());
     }
 

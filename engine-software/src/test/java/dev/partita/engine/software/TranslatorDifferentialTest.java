@@ -3,6 +3,7 @@ package dev.partita.engine.software;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.ByteArrayOutputStream;
+import java.util.HexFormat;
 import java.util.Random;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
@@ -270,6 +271,19 @@ class TranslatorDifferentialTest {
     }
   }
 
+  /// What a loop ends with, before JNZ.
+  private static final String[] COUNTS = {
+    "49ffcf", // dec r15
+    "4983ef01", // sub r15, 1
+    "4183ef01", // sub r15d, 1
+    "4983c7ff", // add r15, -1
+    "4180c7ff", // add r15b, -1
+    "49ffcf4983ff00", // dec r15; cmp r15, 0
+    "49ffcf664183ff00", // dec r15; cmp r15w, 0
+    "49ffcf4d85ff", // dec r15; test r15, r15
+    "49ffcf4584ff" // dec r15; test r15b, r15b
+  };
+
   /// A loop whose body has forward jumps.
   private byte[] program() {
     var whole = new ByteArrayOutputStream();
@@ -287,8 +301,10 @@ class TranslatorDifferentialTest {
       }
       whole.writeBytes(part);
     }
-    // dec r15; jnz to the start
-    whole.writeBytes(new byte[] {0x49, (byte) 0xFF, (byte) 0xCF, 0x0F, (byte) 0x85});
+    whole.writeBytes(HexFormat.of().parseHex(COUNTS[random.nextInt(COUNTS.length)]));
+    // jnz to the start
+    whole.write(0x0F);
+    whole.write(0x85);
     int back = -(whole.size() + 4);
     for (int i = 0; i < 4; i++) {
       whole.write(back >> 8 * i);
