@@ -36,71 +36,9 @@ final class FlagEmitter {
     return before;
   }
 
-  /// Brings flags to where ways meet that keep such flags as they are, when they can be any.
-  ///
-  /// @param either of kind {@link Kind#EITHER}
-  /// @return whether the two longs were stored
-  boolean keep(RegionFlags either, RegionFlags f) {
-    var kept = before(either);
-    if (f.kind() == Kind.EITHER && before(f).isLike(kept)) {
-      return false;
-    }
-    if (!f.isSimple() || !f.isLike(kept)) {
-      e.settleFlags(f);
-      b.iconst_0().istore(either.count());
-      return true;
-    }
-    if (f.kind() != Kind.LOGIC) {
-      e.push(f.a(), f.size());
-      e.storeLocal(kept.a(), f.size());
-      e.push(f.b(), f.size());
-      e.storeLocal(kept.b(), f.size());
-    } else {
-      e.push(f.r(), f.size());
-      e.storeLocal(kept.r(), f.size());
-    }
-    b.iconst_1().istore(either.count());
-    return false;
-  }
-
-  private void pushEither(RegionFlags f, Runnable kept, int stored) {
-    var other = b.newLabel();
-    var end = b.newLabel();
-    b.iload(f.count()).ifeq(other);
-    // The result of a sum or difference follows from the operands: not kept, so not computed in a
-    // loop that only compares.
-    var from = before(f);
-    if (from.kind() != Kind.LOGIC) {
-      e.push(from.a(), from.size());
-      e.push(from.b(), from.size());
-      sum(from.kind() == Kind.ADD, from.wide());
-      e.storeLocal(from.r(), from.size());
-    }
-    kept.run();
-    b.goto_(end);
-    b.labelBinding(other);
-    b.lload(stored);
-    b.labelBinding(end);
-  }
-
-  private void sum(boolean add, boolean wide) {
-    if (wide) {
-      if (add) {
-        b.ladd();
-      } else {
-        b.lsub();
-      }
-    } else if (add) {
-      b.iadd();
-    } else {
-      b.isub();
-    }
-  }
-
   private void pushResult(RegionFlags f) {
     switch (f.kind()) {
       case STORED -> b.lload(OperandEmitter.FLAG_RESULT);
-      case EITHER -> pushEither(f, () -> pushResult(before(f)), OperandEmitter.FLAG_RESULT);
       case ROTATE, CARRY -> pushResult(before(f));
       case MULTIPLY -> {
         b.lload(f.r());
@@ -147,7 +85,6 @@ final class FlagEmitter {
   private void pushCarry(RegionFlags f) {
     switch (f.kind()) {
       case STORED -> b.lload(OperandEmitter.FLAG_CARRY);
-      case EITHER -> pushEither(f, () -> pushCarry(before(f)), OperandEmitter.FLAG_CARRY);
       case ADD, ADC -> pushSum(f, "add");
       case SUB, SBB -> pushSum(f, "sub");
       case LOGIC -> b.lconst_0();
@@ -345,7 +282,7 @@ final class FlagEmitter {
         b.iload(f.r()).iconst_1().iand();
         ifZero(negated, label);
       }
-      case MULTIPLY, PRODUCT, STORED, EITHER, SHL_BY, SHR_BY, SAR_BY -> {
+      case MULTIPLY, PRODUCT, STORED, SHL_BY, SHR_BY, SAR_BY -> {
         pushResult(f);
         b.lconst_0().lcmp();
         ifZero(negated, label);
@@ -394,7 +331,7 @@ final class FlagEmitter {
 
   private boolean sign(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
-      case ROTATE, CARRY, STORED, EITHER, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
+      case ROTATE, CARRY, STORED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
         return false;
       }
       case MULTIPLY, PRODUCT, BITS -> {
@@ -459,7 +396,7 @@ final class FlagEmitter {
         }
         return true;
       }
-      case ADD, ADC, SBB, STORED, EITHER, SHL, SHR, SAR -> {
+      case ADD, ADC, SBB, STORED, SHL, SHR, SAR -> {
         pushCarry(f);
         b.lconst_0().lcmp();
         ifNegative(negated, label);

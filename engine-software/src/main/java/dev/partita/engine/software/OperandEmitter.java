@@ -65,15 +65,8 @@ abstract class OperandEmitter {
   static final int TEMPORARY = XMM + 1;
 
   /// The vector operand loaded last, then the elements of vector registers: see {@link
-  /// VectorEmitter}. Late, because what is beyond 255 takes more bytecode.
+  /// VectorEmitter}. The last, because what is beyond 255 takes more bytecode.
   static final int VECTORS = TEMPORARY + 8;
-
-  /// Operands and result of {@link RegionFlags.Kind#EITHER}: three longs, three ints, and which.
-  /// Behind the vectors' locals, because they are few.
-  static final int KEPT_LONGS = VECTORS + VectorEmitter.LOCALS;
-
-  static final int KEPT_INTS = KEPT_LONGS + 6;
-  static final int KEPT = KEPT_INTS + 3;
 
   /// What the translator knows at a point of the code.
   record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {

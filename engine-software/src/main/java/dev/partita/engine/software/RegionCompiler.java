@@ -45,11 +45,8 @@ final class RegionCompiler {
   ///     JVM (jvm.options)
   static Generated generate(RegionShape shape, boolean optimized) {
     var generated = generate(shape, optimized, null);
-    // Calls save and load all registers of the region, and what flags come by the ways back: known
-    // only when all of it was emitted.
-    return generated.emitter.savesAll || optimized
-        ? generate(shape, optimized, generated.emitter)
-        : generated;
+    // Calls save and load all registers of the region: known only when all of it was emitted.
+    return generated.emitter.savesAll ? generate(shape, optimized, generated.emitter) : generated;
   }
 
   private static Generated generate(

@@ -12,12 +12,10 @@ import java.lang.classfile.instruction.SwitchCase;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Makes the bytecode of a region: what {@link Operation#emit} works with.
@@ -51,12 +49,6 @@ final class RegionEmitter extends FormEmitter {
 
   /// The indirect jumps and returns, by the site where they leave the region.
   final Map<Integer, Node> indirect = new HashMap<>();
-
-  /// What the flags follow from where ways back lead to, by the order of nodes: of the emission
-  /// before, and of this one.
-  private final @Nullable RegionFlags[] knownBack;
-
-  private final @Nullable RegionFlags[] back;
   private final int knownUsed;
   private final int knownWritten;
 
@@ -100,8 +92,6 @@ final class RegionEmitter extends FormEmitter {
       labels[i] = b.newLabel();
     }
     inherited = new State[order.size()];
-    back = new RegionFlags[order.size()];
-    knownBack = first == null || !optimized ? back.clone() : first.back;
     exitStored = b.newLabel();
     node = shape.entry();
   }
@@ -158,10 +148,6 @@ final class RegionEmitter extends FormEmitter {
     var state = inherited[each.order];
     if (!follows(each) || state == null) {
       state = State.START;
-      var either = either(each);
-      if (either != null) {
-        state = new State(0, either, state.vectors());
-      }
     }
     intOnly = state.intOnly();
     flags = state.flags();
@@ -199,13 +185,6 @@ final class RegionEmitter extends FormEmitter {
     }
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
-    if (Arrays.stream(knownBack).anyMatch(Objects::nonNull)) {
-      for (int i = 0; i < 3; i++) {
-        b.lconst_0().lstore(KEPT_LONGS + 2 * i);
-        b.iconst_0().istore(KEPT_INTS + i);
-      }
-      b.iconst_0().istore(KEPT);
-    }
     b.iconst_0().istore(SITE);
     loadRegisters(used);
     var resolve = b.newLabel();
@@ -411,31 +390,6 @@ final class RegionEmitter extends FormEmitter {
     return false;
   }
 
-  /// Flags that arrive at a node, where the optimizing compiler spares the two longs if it is left
-  /// before they are set again; or null: they are stored.
-  private @Nullable RegionFlags either(Node to) {
-    var like = knownBack[to.order];
-    if (like == null) {
-      return null;
-    }
-    boolean wide = like.wide();
-    int first = wide ? KEPT_LONGS : KEPT_INTS;
-    int step = wide ? 2 : 1;
-    var kept =
-        like.kind() == RegionFlags.Kind.LOGIC
-            ? new RegionFlags(like.kind(), like.size(), -1, -1, first + 2 * step, 0, null)
-            : new RegionFlags(
-                like.kind(), like.size(), first, first + step, first + 2 * step, 0, null);
-    return RegionFlags.either(KEPT, kept);
-  }
-
-  /// Notes the flags of a way back, for the next emission.
-  private void noteBack(Node to, RegionFlags flags) {
-    if (to.order <= node.order && back[to.order] == null && flags.isSimple()) {
-      back[to.order] = flags;
-    }
-  }
-
   /// The label of the way to a node, for a jump with the state as it is here. The code on that way,
   /// if any, is a stub.
   private Label edge(Node to) {
@@ -446,12 +400,8 @@ final class RegionEmitter extends FormEmitter {
     var state = state();
     boolean back = to.order <= node.order;
     boolean dead = killsFlags(to);
-    if (!dead) {
-      noteBack(to, state.flags());
-    }
     if (!back
         && state.intOnly() == 0
-        && (dead || either(to) == null)
         && (dead || state.flags().kind() == RegionFlags.Kind.STORED)) {
       return labels[to.order];
     }
@@ -466,11 +416,7 @@ final class RegionEmitter extends FormEmitter {
 
   private void emitEdge(Node to, State state, boolean back, boolean dead) {
     settleRegisters(state.intOnly());
-    var either = dead ? null : either(to);
-    boolean stored = !dead;
-    if (either != null) {
-      stored = flagEmitter.keep(either, state.flags());
-    } else if (!dead) {
+    if (!dead) {
       settleFlags(state.flags());
     }
     if (back) {
@@ -478,7 +424,7 @@ final class RegionEmitter extends FormEmitter {
       b.iload(LEFT).iflt(stop);
       b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).ifeq(labels[to.order]);
       b.labelBinding(stop);
-      if (!stored) {
+      if (dead) {
         settleFlags(state.flags());
       }
       b.loadConstant(newSite(to.offset, 0)).istore(SITE).goto_(exit);
@@ -498,11 +444,7 @@ final class RegionEmitter extends FormEmitter {
         b.goto_(labels[to.order]);
       }
     } else {
-      boolean dead = killsFlags(to);
-      if (!dead) {
-        noteBack(to, flags);
-      }
-      emitEdge(to, state(), to.order <= node.order, dead);
+      emitEdge(to, state(), to.order <= node.order, killsFlags(to));
     }
     reachable = false;
   }

@@ -21,8 +21,6 @@ record RegionFlags(
   enum Kind {
     /// The two longs are in their own locals.
     STORED,
-    /// Where ways meet: as in `before` if the int in `count` is not 0, else in their own locals.
-    EITHER,
     ADD,
     /// With carry.
     ADC,
@@ -57,23 +55,6 @@ record RegionFlags(
   }
 
   static final RegionFlags STORED = new RegionFlags(Kind.STORED, 0, -1, -1, -1, 0, null);
-
-  /// Where ways meet whose flags seldom matter: kept as they arrive.
-  ///
-  /// @param kept follows from nothing before it
-  static RegionFlags either(int which, RegionFlags kept) {
-    return new RegionFlags(Kind.EITHER, kept.size, -1, -1, -1, which, kept);
-  }
-
-  /// Whether they follow from operands and a result alone, in the most common ways.
-  boolean isSimple() {
-    return kind == Kind.ADD || kind == Kind.SUB || kind == Kind.LOGIC;
-  }
-
-  /// Whether they follow from the same operation on operands of the same size.
-  boolean isLike(RegionFlags other) {
-    return kind == other.kind && size == other.size;
-  }
 
   int depth() {
     var b = before;

@@ -654,7 +654,8 @@ final class SoftwareProcessor implements VirtualProcessor {
       long before = region.executed;
       region.executed = before + executed;
       if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
-        partition.translator().optimize(shapeAgain(c, region, base));
+        region.shape.replaces = region;
+        partition.translator().optimize(region.shape);
       }
     } else {
       instructions += -1 - executed;

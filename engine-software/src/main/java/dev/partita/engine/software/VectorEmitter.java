@@ -88,9 +88,6 @@ final class VectorEmitter {
 
   // ---- Registers
 
-  /// Words of locals: an operand of 32 bytes, and 16 registers of as many.
-  static final int LOCALS = 8 + 2 * 64;
-
   /// The local of an element: the memory operand's first, then the lower halves of all registers.
   private static int local(int index) {
     if (index >= YmmOperation.OPERAND) {
