@@ -52,9 +52,9 @@ final class HypervisorLeaves {
   private static final int INVARIANT_TSC = 1 << 8;
 
   /// The properties of the virtualization stack, which Hyper-V's worker process answers and not the
-  /// hypervisor: not in the TLFS, but in Linux (`hvgdk_mini.h`) and OpenVMM (`hvdef`). Linux from 6.19
-  /// reads it whatever the highest leaf is: bit 3 stands for a confidential VMBus, bit 2 for
-  /// interrupt messages with 15 bits of destination. Neither is here.
+  /// hypervisor: not in the TLFS, but in Linux (`hvgdk_mini.h`) and OpenVMM (`hvdef`). Linux
+  /// from 6.19 on reads it whatever the highest leaf is. Bit 3 stands for a confidential VMBus,
+  /// bit 2 for interrupt messages with 15 bits of destination: neither is here.
   private static final int STACK_PROPERTIES = 0x4000_0082;
 
   /// 0x40000082 EAX: the partition may be brought up on another machine.
