@@ -14,6 +14,11 @@ import picocli.CommandLine.Parameters;
 
 /// Runs small programs of real kinds in a guest under Partita and under QEMU's TCG, with the same
 /// kernel, and compares how fast they are.
+///
+/// Partita's rates as parts of QEMU's (7.2), one run on a machine of 2 cores without other work:
+/// sha256 1.08, sort 0.75 (QEMU's own rate is 216 in some runs and 456 in others), bignum 0.77,
+/// compression 0.94, interpreter 0.80, calls 1.34, pointers 2.29, strings 0.88, doubles 1.75,
+/// vectors 2.10, syscalls 0.80, faults 0.87, crc32 0.91, sieve 1.26; geometric mean 1.10.
 @Command(
     name = "cpu",
     description = {
