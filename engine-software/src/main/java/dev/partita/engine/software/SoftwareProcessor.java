@@ -654,8 +654,7 @@ final class SoftwareProcessor implements VirtualProcessor {
       long before = region.executed;
       region.executed = before + executed;
       if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
-        region.shape.replaces = region;
-        partition.translator().optimize(region.shape);
+        partition.translator().optimize(region);
       }
     } else {
       instructions += -1 - executed;
@@ -666,17 +665,10 @@ final class SoftwareProcessor implements VirtualProcessor {
 
   /// A region is left often by indirect jumps: perhaps it can be made again with more targets.
   private void review(Cpu c, Region region, long base) {
-    var shape = shapeAgain(c, region, base);
-    if (shape.targets() > region.shape.targets()) {
-      partition.translator().requestAgain(shape);
-    }
-  }
-
-  /// The shape that a region would have by what is known now.
-  private static RegionShape shapeAgain(Cpu c, Region region, long base) {
     var shape = RegionShape.of(region.entry(), base, c, RegionShape.MAX_INSTRUCTIONS);
-    shape.replaces = region;
-    return shape;
+    if (shape.targets() > region.shape.targets()) {
+      partition.translator().requestAgain(region, shape);
+    }
   }
 
   /// The block at RIP. A jump within a page is found through the block it comes from: as long as

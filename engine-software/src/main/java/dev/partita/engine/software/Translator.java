@@ -73,23 +73,22 @@ final class Translator implements AutoCloseable {
   }
 
   /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
-  ///
-  /// @param shape the new one; it {@linkplain RegionShape#replaces replaces} the region
-  void optimize(RegionShape shape) {
-    var region = shape.replaces;
-    if (region != null && region.valid && !region.optimized && TIER == Tier.MIXED) {
-      optimizing.offer(shape);
+  void optimize(Region region) {
+    if (!region.optimized) {
+      offerAgain(optimizing, region, region.shape);
     }
   }
 
   /// A region is to be made again with a better shape, for the same compiler. On a processor's
   /// thread.
-  ///
-  /// @param shape the new one; it {@linkplain RegionShape#replaces replaces} the region
-  void requestAgain(RegionShape shape) {
-    var region = shape.replaces;
-    if (region != null && region.valid && TIER == Tier.MIXED) {
-      (region.optimized ? optimizing : quick).offer(shape);
+  void requestAgain(Region region, RegionShape shape) {
+    offerAgain(region.optimized ? optimizing : quick, region, shape);
+  }
+
+  private static void offerAgain(Worker worker, Region region, RegionShape shape) {
+    if (region.valid && TIER == Tier.MIXED) {
+      shape.replaces = region;
+      worker.offer(shape);
     }
   }
 
