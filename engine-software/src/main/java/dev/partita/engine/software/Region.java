@@ -36,7 +36,7 @@ final class Region {
   /// By site: whose indirect jump or return leaves there.
   private final RegionShape.@Nullable Node[] indirect;
 
-  /// How often it was left by those. Racy.
+  /// How often it was left by those, estimated. Racy.
   private int leftIndirectly;
 
   /// When it is to be looked at whether more of their targets are known.
@@ -44,9 +44,6 @@ final class Region {
 
   /// Exits that cost about as much as another region.
   private static final int REVIEW = 1 << 16;
-
-  /// One in so many is looked at.
-  private static final int SAMPLED = 1 << 6;
 
   /// Bytes of bytecode.
   final int codeSize;
@@ -75,7 +72,7 @@ final class Region {
   /// Told when it is given up; null until it is in use.
   volatile @Nullable RegionJournal journal;
 
-  /// Instructions executed. Racy: some may be lost.
+  /// Instructions executed, estimated. Racy: some may be lost.
   long executed;
 
   Region(
@@ -135,22 +132,21 @@ final class Region {
   /// A processor left it by an indirect jump or a return: notes where to.
   ///
   /// @param base RIP of the first entry
+  /// @param times that this stands for
   /// @return whether this happened so often that it is worth to see whether a region that knows
   ///     more targets can be made
-  boolean leftIndirectly(Cpu c, long base) {
-    int times = ++leftIndirectly;
-    if ((times & SAMPLED - 1) != 0) {
-      return false;
-    }
+  boolean leftIndirectly(Cpu c, long base, int times) {
+    int all = leftIndirectly + times;
+    leftIndirectly = all;
     var from = indirect[c.regionSite];
     if (from != null) {
       from.block.sawTarget(c.rip - (base + from.offset));
     }
-    if (times < reviewed) {
+    if (all < reviewed) {
       return false;
     }
     // Overflow: never again.
-    reviewed = times > Integer.MAX_VALUE / 4 ? Integer.MAX_VALUE : 4 * times;
+    reviewed = all > Integer.MAX_VALUE / 4 ? Integer.MAX_VALUE : 4 * all;
     return from != null;
   }
 

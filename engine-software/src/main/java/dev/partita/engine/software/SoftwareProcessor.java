@@ -59,6 +59,10 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// How often a block must have been interpreted to become part of another's region.
   static final int WARM = HEAT / 32;
 
+  /// What is counted by block or region is counted at random for many at once, this many at most:
+  /// what all processors write at each step would go from one's cache to the other's.
+  private static final int MOST_AT_ONCE = Math.clamp(HEAT / 1024, 1, 32);
+
   /// Instructions that a region may execute before it returns, so that statistics stay fresh.
   private static final int REGION_BUDGET = 100_000;
 
@@ -123,6 +127,15 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// One instruction is to run in a block of its own.
   private boolean stepOnce;
 
+  /// Of {@link #nextSample}.
+  private long random;
+
+  // Since the last that was counted; from then on until the next that is.
+  private int blocksTogether = 1;
+  private int blocksLeft = 1;
+  private int regionsTogether = 1;
+  private int regionsLeft = 1;
+
   private long instructions;
 
   // For statistics.
@@ -153,6 +166,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     this.index = index;
     this.tsc = new TimeStampCounter(partition.counter());
     this.waitForStartup = index != 0;
+    this.random = index + 1;
   }
 
   void connect(LocalApic apic) {
@@ -547,10 +561,8 @@ final class SoftwareProcessor implements VirtualProcessor {
           steps[i].execute(c);
         }
         instructions += block.instructions;
-        int heat = block.heat - 1;
-        block.heat = heat;
-        if ((heat & 63) == 0) {
-          warm(c, block, heat);
+        if (--blocksLeft == 0) {
+          warm(c, block);
         }
         if (attention != 0) {
           break;
@@ -562,8 +574,23 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
   }
 
-  /// A block was interpreted once more: notes where it went, and asks for a region if it is time.
-  private void warm(Cpu c, Block block, int heat) {
+  /// When to count again, in blocks or runs of regions: at random, so that no loop is in step with
+  /// it. Uniform from 1 to {@link #MOST_AT_ONCE}.
+  private int nextSample() {
+    // Marsaglia's xorshift.
+    random ^= random << 13;
+    random ^= random >>> 7;
+    random ^= random << 17;
+    return 1 + (int) ((random & 0xFFFF) * MOST_AT_ONCE >>> 16);
+  }
+
+  /// A block was interpreted, and is counted for all since the last that was: notes where it went,
+  /// and asks for a region if it is time.
+  private void warm(Cpu c, Block block) {
+    int heat = block.heat - blocksTogether;
+    block.heat = heat;
+    blocksTogether = nextSample();
+    blocksLeft = blocksTogether;
     switch (block.operations[block.operations.length - 1].follow()) {
       case INDIRECT_JUMP, INDIRECT_CALL -> block.sawTarget(c.rip - c.r[Cpu.RIP_BASE]);
       default -> {}
@@ -572,7 +599,7 @@ final class SoftwareProcessor implements VirtualProcessor {
       return;
     }
     // Warm still, for the regions of others.
-    block.heat = HEAT / 2 & ~63 | 63;
+    block.heat = HEAT / 2 | 63;
     if ((block.mode & Cpu.MODE_SIZE_MASK) == Cpu.MODE_64
         && block.mode == c.mode
         && block.region == null
@@ -642,24 +669,36 @@ final class SoftwareProcessor implements VirtualProcessor {
     runningRegion = null;
     var exit = region.exit(c);
     regionExits[exit.ordinal()]++;
-    if (exit == RegionExit.INDIRECT && region.leftIndirectly(c, base)) {
-      review(c, region, base);
-    }
     if (executed >= 0) {
       instructions += executed;
       regionInstructions += executed;
       if (region.optimized) {
         optimizedInstructions += executed;
       }
-      long before = region.executed;
-      region.executed = before + executed;
-      if (before < OPTIMIZE && before + executed >= OPTIMIZE) {
-        partition.translator().optimize(region);
+      if (--regionsLeft == 0) {
+        sample(c, region, base, exit, executed);
       }
     } else {
       instructions += -1 - executed;
       regionInstructions += -1 - executed;
       throw Region.thrown(c);
+    }
+  }
+
+  /// A region ran, and is counted for all runs since the last that was: perhaps it is to be made
+  /// again.
+  private void sample(Cpu c, Region region, long base, RegionExit exit, int executed) {
+    int runs = regionsTogether;
+    regionsTogether = nextSample();
+    regionsLeft = regionsTogether;
+    if (exit == RegionExit.INDIRECT && region.leftIndirectly(c, base, runs)) {
+      review(c, region, base);
+    }
+    long before = region.executed;
+    long now = before + (long) executed * runs;
+    region.executed = now;
+    if (before < OPTIMIZE && now >= OPTIMIZE) {
+      partition.translator().optimize(region);
     }
   }
 
