@@ -457,7 +457,8 @@ final class VmbusServer {
     int size = in.getShort() & 0xFFFF;
     int rangeCount = in.getShort() & 0xFFFF;
     var entry = byRelid.get(relid);
-    if (entry == null || entry.revoked || entry.released) {
+    // A guest that is at it when the offer is taken back learns of that from the rescind.
+    if (entry == null || entry.released) {
       send(VmbusMessages.gpadlCreated(relid, id, VmbusMessages.STATUS_UNSUCCESSFUL));
     } else {
       send(gpadls.begin(entry, id, size, rangeCount, in));

@@ -318,6 +318,16 @@ class VmbusServerTest {
   }
 
   @Test
+  void gpadlOfARevokedChannelIsTakenUntilTheGuestLetsGo() {
+    int number = server.offer(device(1)).channel();
+    connect();
+    server.revoke(number);
+    assertThat(say(gpadl(1, 9, 1))).containsExactly(new int[] {10, 1, 9, 0});
+    assertThat(say(released(1))).isEmpty();
+    assertThat(say(gpadl(1, 9, 1))).as("gone").containsExactly(new int[] {10, 1, 9, FAILED});
+  }
+
+  @Test
   void subChannelThatTheGuestGivesUpByItselfIsFree() {
     int number = server.offer(device(1).withSubChannel(1)).channel();
     connect();
