@@ -55,6 +55,7 @@ final class Decoder {
     operations.clear();
     secondPage = -1;
     int at = 0;
+    InterruptInstructions.SetInterruptFlag enabling = null;
     int inPage = 4096 - (int) (offset & 0xFFF);
     while (true) {
       if (at == inPage) {
@@ -76,16 +77,24 @@ final class Decoder {
         secondPage = -1;
         break;
       }
+      if (enabling != null) {
+        if (op.flow() == Operation.Flow.BRANCH) {
+          break;
+        }
+        enabling.shadowInBlock = true;
+      }
       decoded++;
       System.arraycopy(bytes, 0, blockBytes, at, position);
       op.start = at;
       at += position;
       op.end = at;
       operations.add(op);
-      if (op.flow() != Operation.Flow.NEXT
-          || single
-          || secondPage >= 0
-          || operations.size() == MAX_INSTRUCTIONS) {
+      if (enabling != null || single || secondPage >= 0 || operations.size() == MAX_INSTRUCTIONS) {
+        break;
+      }
+      if (op instanceof InterruptInstructions.SetInterruptFlag sti) {
+        enabling = sti;
+      } else if (op.flow() != Operation.Flow.NEXT) {
         break;
       }
     }

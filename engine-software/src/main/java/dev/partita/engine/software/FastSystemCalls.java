@@ -153,6 +153,11 @@ final class FastSystemCalls {
   /// SWAPGS; 64-bit mode only.
   static final class SwapGs extends Operation {
     @Override
+    int readsOnly() {
+      return 0;
+    }
+
+    @Override
     void execute(Cpu c) {
       if (c.cpl != 0) {
         throw c.generalProtection(0);

@@ -116,6 +116,11 @@ final class InterruptInstructions {
   /// CLI.
   static final class ClearInterruptFlag extends Operation {
     @Override
+    int readsOnly() {
+      return 0;
+    }
+
+    @Override
     void execute(Cpu c) {
       if (privileged(c)) {
         c.setInterruptFlag(false);
@@ -127,14 +132,25 @@ final class InterruptInstructions {
     }
   }
 
-  /// STI.
+  /// STI. In the middle of a block it needs nothing else to keep interrupts away until after the
+  /// next instruction: the block ends with that one, and interrupts come between blocks.
   static final class SetInterruptFlag extends Operation {
+    /// Whether the block goes on with the next instruction. Set by the decoder.
+    boolean shadowInBlock;
+
+    @Override
+    int readsOnly() {
+      return 0;
+    }
+
     @Override
     void execute(Cpu c) {
       if (privileged(c)) {
         if ((c.systemFlags & Cpu.IF) == 0) {
           c.setInterruptFlag(true);
-          c.owner.beginInterruptShadow();
+          if (!shadowInBlock) {
+            c.owner.beginInterruptShadow();
+          }
         }
       } else if (virtualFlag(c) && (c.systemFlags & Cpu.VIP) == 0) {
         c.systemFlags |= Cpu.VIF;
@@ -145,7 +161,7 @@ final class InterruptInstructions {
 
     @Override
     Flow flow() {
-      return Flow.END;
+      return shadowInBlock ? Flow.NEXT : Flow.END;
     }
   }
 

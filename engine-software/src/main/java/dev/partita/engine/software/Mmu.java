@@ -437,6 +437,21 @@ final class Mmu {
     return t.fetch[slot] == (address & Tlb.PAGE_MASK) ? address + t.fetch[slot + 1] - host : -1;
   }
 
+  /// Like {@link #fetchOffset}, for code that the guest may never get to.
+  ///
+  /// @return -1 if it cannot be fetched, or is not in RAM
+  long tryFetch(long address) {
+    long known = peekFetch(address);
+    if (known >= 0) {
+      return known;
+    }
+    try {
+      return fetchOffset(address);
+    } catch (GuestFault e) {
+      return -1;
+    }
+  }
+
   // ---- Slow accesses
   // --------------------------------------------------------------------------------
 

@@ -30,20 +30,24 @@ final class Region {
   /// By site: RIP as a distance from the entry's, or {@link #DYNAMIC}.
   final long[] ripOffset;
 
-  /// By site: the instructions of the block under way that were not executed.
+  /// Beside the instructions that were not executed: the first of them is the one after STI.
+  static final int IN_SHADOW = 1 << 16;
+
+  /// By site: the instructions of the block under way that were not executed, and
+  /// {@link #IN_SHADOW}.
   final int[] notExecuted;
 
   /// By site: whose indirect jump or return leaves there.
   private final RegionShape.@Nullable Node[] indirect;
 
-  /// How often it was left by those, estimated. Racy.
-  private int leftIndirectly;
+  /// How often it was left by jumps of all kinds, estimated. Racy.
+  private int left;
 
-  /// When it is to be looked at whether more of their targets are known.
+  /// When it is to be looked at whether more of what comes after them is known.
   private int reviewed = REVIEW;
 
   /// Exits that cost about as much as another region.
-  private static final int REVIEW = 1 << 16;
+  private static final int REVIEW = 1 << 18;
 
   /// Bytes of bytecode.
   final int codeSize;
@@ -132,22 +136,31 @@ final class Region {
   /// A processor left it by an indirect jump or a return: notes where to.
   ///
   /// @param base RIP of the first entry
-  /// @param times that this stands for
-  /// @return whether this happened so often that it is worth to see whether a region that knows
-  ///     more targets can be made
-  boolean leftIndirectly(Cpu c, long base, int times) {
-    int all = leftIndirectly + times;
-    leftIndirectly = all;
+  void sawTarget(Cpu c, long base) {
     var from = indirect[c.regionSite];
     if (from != null) {
       from.block.sawTarget(c.rip - (base + from.offset));
     }
+  }
+
+  /// Processors left it by jumps.
+  ///
+  /// @return whether this happened so often that it is worth to see whether a region that goes on
+  ///     there can be made
+  boolean wasLeft(int times) {
+    int all = left + times;
+    left = all;
     if (all < reviewed) {
       return false;
     }
     // Overflow: never again.
     reviewed = all > Integer.MAX_VALUE / 4 ? Integer.MAX_VALUE : 4 * all;
-    return from != null;
+    return true;
+  }
+
+  /// It takes the place of another, and is to be looked at when that would have been.
+  void reviewLike(Region other) {
+    reviewed = other.reviewed;
   }
 
   /// The index of an entry.
@@ -184,6 +197,12 @@ final class Region {
       c.rip = base + offset;
     }
     int left = notExecuted[site];
+    if (left >= IN_SHADOW) {
+      left -= IN_SHADOW;
+      if (c.regionThrown == null) {
+        c.owner.beginInterruptShadow();
+      }
+    }
     c.regionMissed = left != 0;
     int executed = limit - c.regionBudget - left;
     return c.regionThrown == null ? executed : -1 - executed;

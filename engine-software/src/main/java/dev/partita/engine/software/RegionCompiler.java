@@ -21,8 +21,11 @@ import org.jspecify.annotations.Nullable;
 /// Turns a {@link RegionShape} into a {@link Region}: generates a hidden class and loads it. Hidden
 /// classes are unloaded when nothing refers to their region any more.
 final class RegionCompiler {
-  /// HotSpot does not compile longer methods, unless told to (jvm.options).
-  static final int MAX_CODE = 8_000;
+  /// HotSpot does not compile methods of more than 8,000 bytes, unless told to (jvm.options).
+  static final int MAX_CODE = JvmOptions.missing().isEmpty() ? 20_000 : 8_000;
+
+  /// A part of the code may have more bytes for a block than the whole.
+  private static final double SAFETY = 0.95;
 
   private static final MethodHandles.Lookup LOOKUP = MethodHandles.lookup();
   private static final ClassDesc SUPER = desc(RegionCode.class);
@@ -128,7 +131,7 @@ final class RegionCompiler {
     var shape = whole;
     var generated = generate(shape, optimized);
     while (generated.codeSize > MAX_CODE && shape.nodes.size() > 1) {
-      shape = shape.smaller();
+      shape = shape.smaller(SAFETY * MAX_CODE / generated.codeSize);
       generated = generate(shape, optimized);
     }
     var emitter = generated.emitter;

@@ -283,9 +283,16 @@ final class RegionEmitter extends FormEmitter {
   int siteHere() {
     if (site < 0) {
       var operation = node.block.operations[instruction];
-      site = newSite(node.offset + operation.start, node.block.instructions - instruction);
+      int left = node.block.instructions - instruction;
+      site = newSite(node.offset + operation.start, inShadow() ? left | Region.IN_SHADOW : left);
     }
     return site;
+  }
+
+  /// Whether the instruction is the one after STI.
+  private boolean inShadow() {
+    return instruction > 0
+        && node.block.operations[instruction - 1] instanceof InterruptInstructions.SetInterruptFlag;
   }
 
   // ---- Calls of operations
@@ -471,6 +478,13 @@ final class RegionEmitter extends FormEmitter {
 
   /// The end of a block without a jump.
   void next() {
+    if (instruction > 1
+        && node.block.operations[instruction - 2]
+            instanceof InterruptInstructions.SetInterruptFlag) {
+      // Interrupts that were held back come here, before another CLI.
+      b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int);
+      b.ifne(wayTo(null, node.offset + operation().end));
+    }
     goTo(node.next, node.offset + operation().end);
   }
 

@@ -3,10 +3,13 @@ package dev.partita.engine.software;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.PriorityQueue;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Which blocks make a region, and how control goes between them. Found on the processor's own
@@ -15,15 +18,23 @@ import org.jspecify.annotations.Nullable;
 /// From the entry it follows jumps, calls and what comes after them, and the targets that indirect
 /// jumps were seen to take, as far as the code was decoded (so it ran) and ran often.
 final class RegionShape {
-  /// Most guest instructions in a region.
-  static final int MAX_INSTRUCTIONS = 180;
+  /// Most guest instructions in a region that is made for the first time: many are, and most of
+  /// them do not run for long.
+  static final int MAX_FIRST = 120;
+
+  /// Most guest instructions that were not seen to run, in a region that is made again.
+  private static final int MAX_AGAIN = 180;
+
+  /// Most guest instructions in a region that is made again.
+  private static final int MAX_WATCHED = 240;
 
   /// Fewest instructions in a region without a loop.
   private static final int MIN_INSTRUCTIONS = 8;
 
-  private static final int MAX_PAGES = 8;
+  private static final int MAX_PAGES = 16;
 
-  /// A function that returns to more places outside the region than that is not followed there.
+  /// A function that returns to more places outside the region is only followed where it was
+  // watched.
   private static final int MAX_CALLERS = 2;
 
   /// How far from the entry code may lie, in bytes: keeps all distances in 32 bits.
@@ -80,6 +91,9 @@ final class RegionShape {
   /// for whoever looks at profiles.
   long rip;
 
+  /// Of the nodes that ran when it was watched, the offsets.
+  private Set<Long> watched = Set.of();
+
   /// The region that is to give way to one of this shape, which begins with the same block.
   @Nullable Region replaces;
 
@@ -106,9 +120,11 @@ final class RegionShape {
     return shape;
   }
 
-  /// A part of it, from the same entry: about half the nodes, those found first.
-  RegionShape smaller() {
-    int kept = nodes.size() / 2;
+  /// A part of it, from the same entry: the nodes found first.
+  ///
+  /// @param part more than 0 and less than 1
+  RegionShape smaller(double part) {
+    int kept = Math.clamp((int) (nodes.size() * part), 1, nodes.size() - 1);
     var copies = new HashMap<Node, Node>();
     for (var node : nodes.subList(0, kept)) {
       copies.put(node, new Node(node.block, node.offset));
@@ -128,8 +144,15 @@ final class RegionShape {
     return shape;
   }
 
+  /// Whether it has code that ran when it was watched and that another has not, or more ways.
+  boolean knowsMoreThan(RegionShape other) {
+    var known = new HashSet<Long>();
+    other.nodes.forEach(node -> known.add(node.offset));
+    return !known.containsAll(watched) || targets() > other.targets();
+  }
+
   /// How many ways of indirect jumps and returns it knows.
-  int targets() {
+  private int targets() {
     return nodes.stream().mapToInt(node -> node.targets.size()).sum();
   }
 
@@ -168,10 +191,20 @@ final class RegionShape {
 
   /// Finds the shape of the region that begins with a block.
   ///
-  /// @param base the block's linear address, where it runs now
-  /// @param limit most instructions, but one block is always there
-  static RegionShape of(Block entry, long base, Cpu c, int limit) {
-    return new Search(entry, base, c, limit).run();
+  /// @param watch where it begins, and what ran when that was watched: what ran most is taken first
+  /// @param c the processor, which has the block mapped there now
+  static RegionShape of(Watch watch, Cpu c) {
+    return new Search(watch, c).run();
+  }
+
+  /// A block that may be taken, at a distance from the entry.
+  private record Candidate(long offset, int runs, int number) implements Comparable<Candidate> {
+    /// What ran most first, then what was found first.
+    @Override
+    public int compareTo(Candidate other) {
+      int byRuns = Integer.compare(other.runs, runs);
+      return byRuns != 0 ? byRuns : Integer.compare(number, other.number);
+    }
   }
 
   private static final class Search {
@@ -179,88 +212,106 @@ final class RegionShape {
     private final Cpu c;
     private final int mode;
     private final int limit;
+    private final Watch watch;
     private final Map<Long, Node> found = new LinkedHashMap<>();
-    private final ArrayDeque<Node> open = new ArrayDeque<>();
+    private final PriorityQueue<Candidate> open = new PriorityQueue<>();
+    private final Set<Long> seen = new HashSet<>();
+    private final Set<Long> watched = new HashSet<>();
+
+    /// What comes after a call is followed once its target is: by target.
+    private final Map<Long, List<Long>> behindCalls = new HashMap<>();
 
     /// Linear pages relative to the entry's, and their offset in RAM; the entry's is the first.
     private final Map<Integer, Long> pages = new LinkedHashMap<>();
 
+    private final int watchedLimit;
+
     private int instructions;
 
-    Search(Block entry, long base, Cpu c, int limit) {
-      this.base = base;
+    Search(Watch watch, Cpu c) {
+      var entry = watch.entry;
+      this.base = watch.base;
       this.c = c;
       this.mode = entry.mode;
-      this.limit = limit;
+      boolean first = watch.replaces == null;
+      this.limit = first ? MAX_FIRST : MAX_AGAIN;
+      this.watchedLimit = first ? MAX_FIRST : MAX_WATCHED;
+      this.watch = watch;
       pages.put(0, entry.address & ~0xFFFL);
       if (entry.secondPage >= 0) {
         pages.put(1, entry.secondPage & ~0xFFFL);
       }
+      seen.add(0L);
       take(new Node(entry, 0));
-    }
-
-    private void take(Node node) {
-      found.put(node.offset, node);
-      open.add(node);
-      instructions += node.block.instructions;
     }
 
     RegionShape run() {
       while (!open.isEmpty()) {
-        follow(open.poll());
+        long offset = open.poll().offset;
+        var block = at(offset);
+        if (block == null) {
+          continue;
+        }
+        boolean ran = watch.runs(block) > 0;
+        if (instructions + block.instructions <= (ran ? watchedLimit : limit)
+            && note(offset, block)) {
+          take(new Node(block, offset));
+          if (ran) {
+            watched.add(offset);
+          }
+        }
       }
+      found.values().forEach(this::connect);
       var shape = new RegionShape(mode, pages);
       shape.rip = base;
       shape.nodes.addAll(found.values());
+      shape.watched = watched;
       connectReturns(shape.nodes);
       shape.countPredecessors();
       return shape;
     }
 
+    private void take(Node node) {
+      found.put(node.offset, node);
+      instructions += node.block.instructions;
+      var behind = behindCalls.remove(node.offset);
+      if (behind != null) {
+        behind.forEach(this::consider);
+      }
+      follow(node);
+    }
+
+    /// Where control may go from a node.
     private void follow(Node node) {
       var last = node.last();
       switch (last.follow()) {
-        case NEXT -> {
-          var operations = node.block.operations;
-          boolean ends =
-              operations.length > 1
-                  && operations[operations.length - 2].flow() == Operation.Flow.END;
-          if (!ends) {
-            node.next = at(node.offset + last.end);
+        case NEXT, REPEAT -> {
+          if (!ends(node)) {
+            consider(node.offset + last.end);
           }
         }
-        case JUMP -> node.taken = at(node.offset + last.target());
+        case JUMP -> consider(node.offset + last.target());
         case CONDITIONAL -> {
-          node.next = at(node.offset + last.end);
-          node.taken = at(node.offset + last.target());
+          consider(node.offset + last.end);
+          consider(node.offset + last.target());
         }
-        case CALL -> {
-          node.taken = at(node.offset + last.target());
-          if (node.taken != null) {
-            at(node.offset + last.end);
-          }
-        }
-        case INDIRECT_JUMP, INDIRECT_CALL -> {
+        case CALL -> considerCall(node, node.offset + last.target());
+        case INDIRECT_JUMP -> {
           for (long target : node.block.seenTargets()) {
-            var to = at(node.offset + target);
-            if (to != null && !node.targets.contains(to)) {
-              node.targets.add(to);
-            }
-          }
-          if (last.follow() == Operation.Follow.INDIRECT_CALL && !node.targets.isEmpty()) {
-            at(node.offset + last.end);
+            consider(node.offset + target);
           }
         }
-        case REPEAT -> node.next = at(node.offset + last.end);
+        case INDIRECT_CALL -> {
+          for (long target : node.block.seenTargets()) {
+            considerCall(node, node.offset + target);
+          }
+        }
         case RETURN -> {
           // Where a region was left often; the callers within it are added at the end.
-          var seen = node.block.seenTargets();
-          if (seen.length <= MAX_CALLERS) {
-            for (long target : seen) {
-              var to = at(node.offset + target);
-              if (to != null && !node.targets.contains(to)) {
-                node.targets.add(to);
-              }
+          var known = node.block.seenTargets();
+          for (long target : known) {
+            if (known.length <= MAX_CALLERS || ran(node.offset + target)) {
+              consider(node.offset + target);
             }
           }
         }
@@ -268,44 +319,90 @@ final class RegionShape {
       }
     }
 
-    /// The node at a distance from the entry, taken into the region if it can be.
-    private @Nullable Node at(long offset) {
-      var known = found.get(offset);
-      if (known != null) {
-        return known;
+    private void considerCall(Node call, long target) {
+      long behind = call.offset + call.last().end;
+      consider(target);
+      if (found.containsKey(target)) {
+        consider(behind);
+      } else {
+        behindCalls.computeIfAbsent(target, key -> new ArrayList<>()).add(behind);
       }
-      if (offset > REACH || offset < -REACH) {
-        return null;
-      }
-      int distance = (int) (((base + offset) >> 12) - (base >> 12));
-      var page = page(distance);
-      if (page < 0) {
-        return null;
-      }
-      var block = c.owner.partition().code().find(page | (base + offset & 0xFFF), mode);
-      if (block == null
-          || block.heat > SoftwareProcessor.HEAT - SoftwareProcessor.WARM
-          || instructions + block.instructions > limit) {
-        return null;
-      }
-      if (block.secondPage >= 0) {
-        if (page(distance + 1) != (block.secondPage & ~0xFFFL) || !note(distance + 1)) {
-          return null;
+    }
+
+    private void consider(long offset) {
+      if (offset <= REACH && offset >= -REACH && seen.add(offset)) {
+        var block = at(offset);
+        if (block != null) {
+          int runs = watch.runs(block);
+          if (runs > 0 || block.heat <= SoftwareProcessor.HEAT - SoftwareProcessor.WARM) {
+            open.add(new Candidate(offset, runs, seen.size()));
+          }
         }
       }
-      if (!note(distance)) {
-        return null;
+    }
+
+    /// Whether the block at a distance from the entry ran when it was watched.
+    private boolean ran(long offset) {
+      var block = offset <= REACH && offset >= -REACH ? at(offset) : null;
+      return block != null && watch.runs(block) > 0;
+    }
+
+    /// The block at a distance from the entry, if it was decoded and is mapped.
+    private @Nullable Block at(long offset) {
+      long page = page(distance(offset));
+      return page < 0
+          ? null
+          : c.owner.partition().code().find(page | (base + offset & 0xFFF), mode);
+    }
+
+    private int distance(long offset) {
+      return (int) (((base + offset) >> 12) - (base >> 12));
+    }
+
+    /// Notes the pages of a block that is to be taken.
+    private boolean note(long offset, Block block) {
+      int distance = distance(offset);
+      if (block.secondPage >= 0
+          && (page(distance + 1) != (block.secondPage & ~0xFFFL) || !note(distance + 1))) {
+        return false;
       }
-      var node = new Node(block, offset);
-      take(node);
-      return node;
+      return note(distance);
+    }
+
+    /// Whether nothing comes after a node's last instruction.
+    private static boolean ends(Node node) {
+      var operations = node.block.operations;
+      return node.last().follow() == Operation.Follow.NEXT
+          && operations.length > 1
+          && operations[operations.length - 2].flow() == Operation.Flow.END;
+    }
+
+    private void connect(Node node) {
+      var last = node.last();
+      switch (last.follow()) {
+        case NEXT, REPEAT -> node.next = ends(node) ? null : found.get(node.offset + last.end);
+        case JUMP, CALL -> node.taken = found.get(node.offset + last.target());
+        case CONDITIONAL -> {
+          node.next = found.get(node.offset + last.end);
+          node.taken = found.get(node.offset + last.target());
+        }
+        case INDIRECT_JUMP, INDIRECT_CALL, RETURN -> connectTargets(node);
+        case LEAVE -> {}
+      }
+    }
+
+    private void connectTargets(Node node) {
+      for (long target : node.block.seenTargets()) {
+        var to = found.get(node.offset + target);
+        if (to != null && !node.targets.contains(to)) {
+          node.targets.add(to);
+        }
+      }
     }
 
     private long page(int distance) {
       var known = pages.get(distance);
-      return known != null
-          ? known
-          : c.mmu.peekFetch((base & ~0xFFFL) + ((long) distance << 12)) & ~0xFFFL;
+      return known != null ? known : c.mmu.tryFetch((base & ~0xFFFL) + ((long) distance << 12));
     }
 
     private boolean note(int distance) {

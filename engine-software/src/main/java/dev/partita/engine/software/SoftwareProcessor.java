@@ -127,6 +127,9 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// One instruction is to run in a block of its own.
   private boolean stepOnce;
 
+  /// What is watched; regions are not entered meanwhile.
+  private @Nullable Watch watch;
+
   /// Of {@link #nextSample}.
   private long random;
 
@@ -544,7 +547,10 @@ final class SoftwareProcessor implements VirtualProcessor {
       for (int n = (int) Math.min(SLICE, budget); n > 0; n--) {
         var block = next(c);
         var region = block.region;
-        if (region != null && !c.regionMissed && mayEnter(region, region.entryOf(block), c.rip)) {
+        if (region != null
+            && !c.regionMissed
+            && watch == null
+            && mayEnter(region, region.entryOf(block), c.rip)) {
           i = 0;
           long left = budget - (instructions - before);
           runRegion(c, region, region.entryOf(block), Math.clamp(left, 0, REGION_BUDGET));
@@ -587,14 +593,24 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// A block was interpreted, and is counted for all since the last that was: notes where it went,
   /// and asks for a region if it is time.
   private void warm(Cpu c, Block block) {
-    int heat = block.heat - blocksTogether;
-    block.heat = heat;
+    int together = blocksTogether;
     blocksTogether = nextSample();
     blocksLeft = blocksTogether;
     switch (block.operations[block.operations.length - 1].follow()) {
       case INDIRECT_JUMP, INDIRECT_CALL -> block.sawTarget(c.rip - c.r[Cpu.RIP_BASE]);
       default -> {}
     }
+    var watching = watch;
+    if (watching != null) {
+      blocksLeft = 1;
+      watching.saw(block);
+      if (watching.isOver(c)) {
+        endWatch(c, watching);
+      }
+      return;
+    }
+    int heat = block.heat - together;
+    block.heat = heat;
     if (heat > 0) {
       return;
     }
@@ -603,15 +619,44 @@ final class SoftwareProcessor implements VirtualProcessor {
     if ((block.mode & Cpu.MODE_SIZE_MASK) == Cpu.MODE_64
         && block.mode == c.mode
         && block.region == null
-        && block.valid) {
-      var translator = partition.translator();
-      if (translator.requestAgain(block)) {
-        return;
+        && block.valid
+        && !partition.translator().requestAgain(block)) {
+      startWatch(c, block, c.r[Cpu.RIP_BASE], null);
+    }
+  }
+
+  /// From here on what runs is watched, for the region that begins with a block.
+  private void startWatch(Cpu c, Block entry, long base, @Nullable Region replaces) {
+    var watching = new Watch(entry, base, replaces);
+    if (Translator.TIER == Translator.Tier.MIXED) {
+      watch = watching;
+      blocksLeft = 1;
+    } else {
+      endWatch(c, watching);
+    }
+  }
+
+  private void endWatch(Cpu c, Watch watching) {
+    watch = null;
+    var entry = watching.entry;
+    var replaces = watching.replaces;
+    // Another program may run there by now.
+    if (entry.mode != c.mode || !entry.valid || !isMapped(watching.base, entry.address & ~0xFFFL)) {
+      if (replaces != null) {
+        replaces.executed = Math.min(replaces.executed, OPTIMIZE / 2);
       }
-      var shape = RegionShape.of(block, c.r[Cpu.RIP_BASE], c, RegionShape.MAX_INSTRUCTIONS);
+      return;
+    }
+    var shape = RegionShape.of(watching, c);
+    var translator = partition.translator();
+    if (replaces == null) {
       if (Translator.TIER == Translator.Tier.TRANSLATOR || shape.isWorthwhile()) {
         translator.request(shape);
       }
+    } else if (replaces.executed >= OPTIMIZE && !replaces.optimized) {
+      translator.optimize(replaces, shape);
+    } else if (shape.knowsMoreThan(replaces.shape)) {
+      translator.requestAgain(replaces, shape);
     }
   }
 
@@ -647,17 +692,7 @@ final class SoftwareProcessor implements VirtualProcessor {
 
   /// Whether the page of a code address is at an offset in RAM.
   private boolean isMapped(long linear, long page) {
-    long at = linear & ~0xFFFL;
-    long offset = cpu.mmu.peekFetch(at);
-    if (offset < 0) {
-      try {
-        offset = cpu.mmu.fetchOffset(at);
-      } catch (GuestFault e) {
-        // The guest may never get to that page.
-        return false;
-      }
-    }
-    return offset == page;
+    return cpu.mmu.tryFetch(linear & ~0xFFFL) == page;
   }
 
   private void runRegion(Cpu c, Region region, int entry, int limit) {
@@ -691,22 +726,18 @@ final class SoftwareProcessor implements VirtualProcessor {
     int runs = regionsTogether;
     regionsTogether = nextSample();
     regionsLeft = regionsTogether;
-    if (exit == RegionExit.INDIRECT && region.leftIndirectly(c, base, runs)) {
-      review(c, region, base);
+    boolean again = false;
+    if (exit == RegionExit.INDIRECT) {
+      region.sawTarget(c, base);
+    }
+    if (exit == RegionExit.INDIRECT || exit == RegionExit.JUMP) {
+      again = region.wasLeft(runs);
     }
     long before = region.executed;
     long now = before + (long) executed * runs;
     region.executed = now;
-    if (before < OPTIMIZE && now >= OPTIMIZE) {
-      partition.translator().optimize(region);
-    }
-  }
-
-  /// A region is left often by indirect jumps: perhaps it can be made again with more targets.
-  private void review(Cpu c, Region region, long base) {
-    var shape = RegionShape.of(region.entry(), base, c, RegionShape.MAX_INSTRUCTIONS);
-    if (shape.targets() > region.shape.targets()) {
-      partition.translator().requestAgain(region, shape);
+    if (again || before < OPTIMIZE && now >= OPTIMIZE) {
+      startWatch(c, region.entry(), base, region);
     }
   }
 

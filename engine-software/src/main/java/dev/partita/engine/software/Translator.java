@@ -73,10 +73,8 @@ final class Translator implements AutoCloseable {
   }
 
   /// A region has run much: it is made again for the optimizing compiler. On a processor's thread.
-  void optimize(Region region) {
-    if (!region.optimized) {
-      offerAgain(optimizing, region, region.shape);
-    }
+  void optimize(Region region, RegionShape shape) {
+    offerAgain(optimizing, region, shape);
   }
 
   /// A region is to be made again with a better shape, for the same compiler. On a processor's
@@ -150,7 +148,7 @@ final class Translator implements AutoCloseable {
       }
       // No longer needed: regions hold their shapes, and must not hold those before them.
       shape.replaces = null;
-      Translator.this.translate(shape, optimized, spareCpu());
+      Translator.this.translate(shape, replaced, optimized, spareCpu());
     }
 
     /// A processor for the calls that run nothing.
@@ -165,7 +163,8 @@ final class Translator implements AutoCloseable {
     }
   }
 
-  private void translate(RegionShape shape, boolean optimized, Cpu spare) {
+  private void translate(
+      RegionShape shape, @Nullable Region replaced, boolean optimized, Cpu spare) {
     long start = System.nanoTime();
     Region region;
     try {
@@ -196,6 +195,9 @@ final class Translator implements AutoCloseable {
     codeBytes.addAndGet(region.codeSize);
     inline.addAndGet(region.emitted);
     called.addAndGet(region.called);
+    if (replaced != null) {
+      region.reviewLike(replaced);
+    }
     install(region);
   }
 

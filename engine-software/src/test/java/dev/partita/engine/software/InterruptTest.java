@@ -51,6 +51,44 @@ class InterruptTest {
   }
 
   @Test
+  void windowOfOneInstructionIsEnoughInALoop() {
+    // mov ebx, ecx; inc edx; iretq
+    countingHandler(0x40, 0x6000, "89cb ffc2 48cf");
+    guest.portHook = (p, port, value) -> guest.apic().raise(0x40);
+    guest.cpu().r[Cpu.RDX] = 0;
+    // mov ecx, 5000
+    // again: dec ecx
+    // cmp ecx, 2500
+    // jne +2
+    // out 0x10, al
+    // sti
+    // nop
+    // cli
+    // test ecx, ecx
+    // jnz again
+    // hlt
+    guest.code(Guest.CODE, "b988130000 ffc9 81f9c4090000 7502 e610 fb 90 fa 85c9 75ed f4");
+    guest.run();
+    assertThat(guest.register(Cpu.RDX)).as("interrupts").isEqualTo(1);
+    assertThat(guest.register(Cpu.RBX)).as("when").isEqualTo(2500);
+    assertThat(guest.register(Cpu.RCX)).isZero();
+  }
+
+  @Test
+  void accessAfterStiThatIsNotInTheTlbComesBeforeTheInterrupt() {
+    guest.apic().raise(0x40);
+    guest.cpu().r[Cpu.RBX] = 0x9000;
+    // nop
+    // sti
+    // inc dword [rbx]
+    // inc eax
+    guest.code(Guest.CODE, "90 fb ff03 ffc0");
+    assertThat(guest.runToVector()).isEqualTo(0x40);
+    assertThat(guest.register(Cpu.RAX)).isZero();
+    assertThat(guest.frame(0)).isEqualTo(Guest.CODE + 4);
+  }
+
+  @Test
   void movToSsHoldsInterruptsForOneInstruction() {
     countingHandler(0x40, 0x6000, "f4");
     guest.cpu().setFlags(Cpu.IF | 2);

@@ -87,7 +87,7 @@ class RegionApprovalTest {
         throw new AssertionError("the code did not run");
       }
       heat(guest, new HashSet<>());
-      var shape = RegionShape.of(entry, Guest.CODE, cpu, RegionShape.MAX_INSTRUCTIONS);
+      var shape = RegionShape.of(new Watch(entry, Guest.CODE, null), cpu);
       return BytecodeText.of(RegionCompiler.generate(shape, false).bytes());
     }
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.HashSet;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -29,7 +30,7 @@ class TranslatorTest {
     }
     // All blocks that ran count as hot.
     warmUp(entry, new HashSet<>());
-    return RegionCompiler.compile(RegionShape.of(entry, Guest.CODE, cpu, 100), false);
+    return RegionCompiler.compile(RegionShape.of(new Watch(entry, Guest.CODE, null), cpu), false);
   }
 
   private void warmUp(Block block, Set<Long> seen) {
@@ -152,5 +153,40 @@ class TranslatorTest {
     assertThat(region.blocks.length).isPositive();
     runRegion(region, 1000);
     assertThat(guest.cpu().rip).isGreaterThan(Guest.CODE);
+  }
+
+  @Test
+  void whatRanWhenItWasWatchedIsTakenBeforeWhatIsOnlyWarm() {
+    // again: test eax, eax; jz hot; 100 times inc edx; xor eax, eax; jmp again
+    // hot: 100 times inc ecx; hlt
+    guest.code(
+        Guest.CODE,
+        "85c0 0f84cf000000" + "ffc2".repeat(100) + "31c0 e929ffffff" + "ffc1".repeat(100) + "f4");
+    var cpu = guest.cpu();
+    cpu.r[Cpu.RAX] = 1;
+    guest.run();
+    long cold = Guest.CODE + 8;
+    long hot = Guest.CODE + 215;
+    for (long at : new long[] {Guest.CODE, cold, cold + 128, hot, hot + 128}) {
+      block(at).heat = 0;
+    }
+    var watch = new Watch(block(Guest.CODE), Guest.CODE, null);
+    assertThat(offsets(RegionShape.of(watch, cpu))).contains(8L).doesNotContain(215L);
+    watch.saw(block(Guest.CODE));
+    watch.saw(block(hot));
+    watch.saw(block(hot + 128));
+    assertThat(offsets(RegionShape.of(watch, cpu))).containsExactly(0L, 215L, 343L);
+  }
+
+  private Block block(long address) {
+    var block = guest.processor().partition().code().find(address, guest.cpu().mode);
+    if (block == null) {
+      throw new AssertionError("no code at %x".formatted(address));
+    }
+    return block;
+  }
+
+  private static List<Long> offsets(RegionShape shape) {
+    return shape.nodes.stream().map(node -> node.offset).toList();
   }
 }
