@@ -152,9 +152,12 @@ final class CodeCache {
     if (pages.get(index) != null) {
       return false;
     }
-    directlyWritable[index] = 1;
-    // Note first, then look: guard() puts the page first, then looks at the note.
-    VarHandle.fullFence();
+    // A note that stands is only taken away while all processors are stopped, with the entries.
+    if (directlyWritable[index] == 0) {
+      directlyWritable[index] = 1;
+      // Note first, then look: guard() puts the page first, then looks at the note.
+      VarHandle.fullFence();
+    }
     return pages.get(index) == null;
   }
 
