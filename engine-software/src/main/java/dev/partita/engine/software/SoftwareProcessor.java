@@ -611,7 +611,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
     int heat = block.heat - together;
     block.heat = heat;
-    if (heat > 0) {
+    if (heat > 0 || Translator.TIER == Translator.Tier.INTERPRETER) {
       return;
     }
     // Warm still, for the regions of others.
