@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
@@ -85,8 +86,12 @@ class NetworkSoakTest {
     return HexFormat.of().formatHex(digest.digest());
   }
 
+  /// Requests so far.
+  private static final AtomicInteger REQUESTS = new AtomicInteger();
+
   /// `GET /COUNT` gives octets, `PUT` answers with the checksum of what it got.
   private static void serve(HttpExchange exchange) throws IOException {
+    REQUESTS.incrementAndGet();
     try (exchange) {
       if (exchange.getRequestMethod().equals("PUT")) {
         var digest = sha256();
@@ -349,9 +354,14 @@ class NetworkSoakTest {
   /// Does something again and again until a download is through.
   private static void disturbed(
       PartitaProcess guest, String what, long octets, Disturbance disturbance) throws Exception {
+    int requests = REQUESTS.get();
     type(guest, "curl -s $url/%d | sha256sum; echo through-''now".formatted(octets));
     int before = guest.out().length();
     int times = 0;
+    // In the middle of it: a guest whose cable is out has no way to connect.
+    for (int i = 0; i < STEP_SECONDS && REQUESTS.get() == requests; i++) {
+      Thread.sleep(1000);
+    }
     while (!guest.out().substring(before).contains("through-now")) {
       disturbance.run();
       times++;

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 /// classes are unloaded when nothing refers to their region any more.
 final class RegionCompiler {
   /// HotSpot does not compile methods of more than 8,000 bytes, unless told to (jvm.options).
-  static final int MAX_CODE = JvmOptions.missing().isEmpty() ? 20_000 : 8_000;
+  static final int MAX_CODE = JvmOptions.missing().isEmpty() ? 16_000 : 8_000;
 
   /// A part of the code may have more bytes for a block than the whole.
   private static final double SAFETY = 0.95;

@@ -179,7 +179,13 @@ final class Translator implements AutoCloseable {
     long generated = System.nanoTime();
     // Resolves all that the code refers to, and makes the JVM compile it.
     region.code.run(spare, 0, -1);
-    if (TIER != Tier.MIXED || optimized || !compileNow(region.code)) {
+    boolean quick = TIER == Tier.MIXED && !optimized && CompileRequest.AVAILABLE;
+    if (quick && !compileNow(region.code) && region.shape.nodes.size() > 1) {
+      // Too much for the compiler, which has limits of its own.
+      translate(region.shape.smaller(0.5), replaced, false, spare);
+      return;
+    }
+    if (!quick) {
       for (int i = 1; i < WARM_UP; i++) {
         region.code.run(spare, 0, -1);
       }
@@ -204,9 +210,6 @@ final class Translator implements AutoCloseable {
   /// Has a region compiled by the quick compiler. Not by the optimizing one, whose code is slower
   /// by up to a half if the JVM did not get there by its own rules.
   private static boolean compileNow(RegionCode code) {
-    if (!CompileRequest.AVAILABLE) {
-      return false;
-    }
     try {
       return CompileRequest.compile(
           code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class));
