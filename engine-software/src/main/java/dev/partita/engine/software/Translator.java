@@ -179,13 +179,14 @@ final class Translator implements AutoCloseable {
     long generated = System.nanoTime();
     // Resolves all that the code refers to, and makes the JVM compile it.
     region.code.run(spare, 0, -1);
-    boolean quick = TIER == Tier.MIXED && !optimized && CompileRequest.AVAILABLE;
-    if (quick && !compileNow(region.code) && region.shape.nodes.size() > 1) {
+    boolean requested = TIER == Tier.MIXED && !optimized && CompileRequest.AVAILABLE;
+    boolean compiled = requested && compileNow(region.code);
+    if (requested && !compiled && region.shape.nodes.size() > 1) {
       // Too much for the compiler, which has limits of its own.
       translate(region.shape.smaller(0.5), replaced, false, spare);
       return;
     }
-    if (!quick) {
+    if (!compiled) {
       for (int i = 1; i < WARM_UP; i++) {
         region.code.run(spare, 0, -1);
       }
