@@ -365,8 +365,8 @@ class NetworkSoakTest {
     while (!guest.out().substring(before).contains("through-now")) {
       disturbance.run();
       times++;
-      // The guest acts on it, and the download goes on for a while.
-      Thread.sleep(2000);
+      // The guest acts on it, asks for its address again, and the download goes on for a while.
+      Thread.sleep(10_000);
       assertThat(times).as("%s", guest).isLessThan(STEP_SECONDS / 2);
     }
     guest.expect(PROMPT, STEP_SECONDS);

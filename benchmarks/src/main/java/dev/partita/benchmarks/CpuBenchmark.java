@@ -16,12 +16,10 @@ import picocli.CommandLine.Parameters;
 /// kernel, and compares how fast they are.
 ///
 /// Partita's rates as parts of QEMU's (7.2), one run on a machine of 2 cores without other work:
-/// sha256 1.37, sort 0.99 (QEMU's own rate is 216 in some runs and 456 in others), bignum 0.63
-// (0.71
-/// in the next run), compression 0.78 (0.95), interpreter 0.82, calls 1.51, pointers 1.96, strings
-/// 0.86 (1.07), doubles 1.71, vectors 2.02, syscalls 1.10, faults 0.94, crc32 0.80 (0.94), sieve
-// 1.29;
-/// geometric mean 1.12.
+/// sha256 1.37, sort 0.99 (QEMU's own rate is 216 in some runs and 456 in others), bignum 0.63,
+/// compression 0.78, interpreter 0.82, calls 1.51, pointers 1.96, strings 0.86, doubles 1.71,
+/// vectors 2.02, syscalls 1.10, faults 0.94, crc32 0.80, sieve 1.29; geometric mean 1.12. In the
+/// next run of four: bignum 0.71, compression 0.95, strings 1.07, crc32 0.94.
 @Command(
     name = "cpu",
     description = {
