@@ -15,9 +15,9 @@ import picocli.CommandLine.Parameters;
 /// How much faster several processes run on several virtual processors than on one, under Partita
 /// and under QEMU's TCG (one thread a processor).
 ///
-/// One run on a machine of 2 cores without other work, Partita and QEMU: sha256 1.77 and 1.84,
-/// compression 3.18 (its rate on one processor is low) and 1.95, calls 2.00 and 1.95, syscalls 0.94
-/// and 1.58; geometric mean 1.80 and 1.83.
+/// One run on a machine of 2 cores without other work, Partita and QEMU: sha256 2.17 and 1.92,
+/// compression 1.92 and 2.00, calls 1.88 and 2.03, syscalls 1.87 and 1.71; geometric mean 1.96 and
+/// 1.91.
 @Command(
     name = "parallel",
     description = {
