@@ -39,6 +39,10 @@ final class FlagEmitter {
   private void pushResult(RegionFlags f) {
     switch (f.kind()) {
       case STORED -> b.lload(OperandEmitter.FLAG_RESULT);
+      case JOINED -> {
+        e.joins().read(f);
+        b.lload(OperandEmitter.FLAG_RESULT);
+      }
       case ROTATE, CARRY -> pushResult(before(f));
       case MULTIPLY -> {
         b.lload(f.r());
@@ -85,6 +89,10 @@ final class FlagEmitter {
   private void pushCarry(RegionFlags f) {
     switch (f.kind()) {
       case STORED -> b.lload(OperandEmitter.FLAG_CARRY);
+      case JOINED -> {
+        e.joins().read(f);
+        b.lload(OperandEmitter.FLAG_CARRY);
+      }
       case ADD, ADC -> pushSum(f, "add");
       case SUB, SBB -> pushSum(f, "sub");
       case LOGIC -> b.lconst_0();
@@ -282,7 +290,7 @@ final class FlagEmitter {
         b.iload(f.r()).iconst_1().iand();
         ifZero(negated, label);
       }
-      case MULTIPLY, PRODUCT, STORED, SHL_BY, SHR_BY, SAR_BY -> {
+      case MULTIPLY, PRODUCT, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY -> {
         pushResult(f);
         b.lconst_0().lcmp();
         ifZero(negated, label);
@@ -331,7 +339,7 @@ final class FlagEmitter {
 
   private boolean sign(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
-      case ROTATE, CARRY, STORED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
+      case ROTATE, CARRY, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
         return false;
       }
       case MULTIPLY, PRODUCT, BITS -> {
@@ -396,7 +404,7 @@ final class FlagEmitter {
         }
         return true;
       }
-      case ADD, ADC, SBB, STORED, SHL, SHR, SAR -> {
+      case ADD, ADC, SBB, STORED, JOINED, SHL, SHR, SAR -> {
         pushCarry(f);
         b.lconst_0().lcmp();
         ifNegative(negated, label);

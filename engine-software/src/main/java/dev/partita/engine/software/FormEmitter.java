@@ -22,14 +22,14 @@ abstract class FormEmitter extends OperandEmitter {
   boolean registerRegister(int operation, int size, int destination, int source) {
     get(destination, size);
     get(source, size);
-    return finishBinary(operation, size, destination);
+    return finishBinary(operation, size, destination, source, 0);
   }
 
   /// reg op= constant.
   boolean registerConstant(int operation, int size, int destination, long constant) {
     get(destination, size);
     constant(constant, size);
-    return finishBinary(operation, size, destination);
+    return finishBinary(operation, size, destination, -1, constant);
   }
 
   /// reg op= memory.
@@ -38,15 +38,22 @@ abstract class FormEmitter extends OperandEmitter {
     popValue(size);
     get(destination, size);
     pushValue(size);
-    return finishBinary(operation, size, destination);
+    arithmetic.binary(operation, size);
+    finishBinary(operation, size, destination);
+    return true;
   }
 
-  private boolean finishBinary(int operation, int size, int destination) {
+  private boolean finishBinary(int operation, int size, int x, int y, long constant) {
     arithmetic.binary(operation, size);
+    finishBinary(operation, size, x);
+    follow(FlagJoins.Origin.of(flags.kind(), operation, size, x, y, constant));
+    return true;
+  }
+
+  private void finishBinary(int operation, int size, int destination) {
     if (!Arithmetic.comparesOnly(operation)) {
       put(destination, size);
     }
-    return true;
   }
 
   /// memory op= reg.

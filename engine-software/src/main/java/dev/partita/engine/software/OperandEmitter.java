@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// The lowest part of {@link RegionEmitter}: the guest's registers, flags and memory in the code of
 /// a region.
@@ -64,14 +65,24 @@ abstract class OperandEmitter {
   /// Of the instruction under way: four longs.
   static final int TEMPORARY = XMM + 1;
 
+  /// Three longs for what {@link FlagJoins} makes.
+  static final int JOIN = TEMPORARY + 8;
+
+  /// By which way the place was reached where ways met last: see {@link FlagJoins}.
+  static final int WAY = JOIN + 6;
+
   /// The vector operand loaded last, then the elements of vector registers: see {@link
   /// VectorEmitter}. The last, because what is beyond 255 takes more bytecode.
-  static final int VECTORS = TEMPORARY + 8;
+  static final int VECTORS = WAY + 1;
 
   /// What the translator knows at a point of the code.
-  record State(int intOnly, RegionFlags flags, VectorEmitter.Known vectors) {
-    static final State START = new State(0, RegionFlags.STORED, VectorEmitter.Known.NOTHING);
-  }
+  ///
+  /// @param origin of the flags, if they follow from registers that are as they were
+  record State(
+      int intOnly,
+      RegionFlags flags,
+      FlagJoins.@Nullable Origin origin,
+      VectorEmitter.Known vectors) {}
 
   record Call(ClassDesc owner, String name, MethodTypeDesc type) {}
 
@@ -103,6 +114,11 @@ abstract class OperandEmitter {
   int intOnly;
 
   RegionFlags flags = RegionFlags.STORED;
+
+  /// How {@link #flags} follow from registers, if {@link #originOf} are those flags.
+  private FlagJoins.@Nullable Origin origin;
+
+  private RegionFlags originOf = RegionFlags.STORED;
 
   OperandEmitter(CodeBuilder b, ClassDesc self) {
     this.b = b;
@@ -146,7 +162,7 @@ abstract class OperandEmitter {
   // ----------------------------------------------------------------------------------------
 
   State state() {
-    return new State(intOnly, flags, vector.known());
+    return new State(intOnly, flags, origin(), vector.known());
   }
 
   /// Code that brings longs and flags into their locals, in a stub: the state of what is emitted
@@ -168,8 +184,21 @@ abstract class OperandEmitter {
 
   void settleFlags(RegionFlags flags) {
     if (flags.kind() != RegionFlags.Kind.STORED) {
-      flagEmitter.store(flags);
+      joins().store(flags);
     }
+  }
+
+  /// What is known about flags where ways meet.
+  abstract FlagJoins joins();
+
+  private FlagJoins.@Nullable Origin origin() {
+    return originOf == flags ? origin : null;
+  }
+
+  /// Notes that the flags, just set, follow from registers in this way.
+  void follow(FlagJoins.@Nullable Origin origin) {
+    this.origin = origin;
+    originOf = flags;
   }
 
   /// All longs and flags in their locals, here.
@@ -253,6 +282,10 @@ abstract class OperandEmitter {
   }
 
   void note(int register) {
+    joins().note(flags, register);
+    if (origin != null && (origin.registers() & 1 << register) != 0) {
+      origin = null;
+    }
     used |= 1 << register;
     written |= 1 << register;
   }

@@ -48,8 +48,12 @@ final class RegionCompiler {
   ///     JVM (jvm.options)
   static Generated generate(RegionShape shape, boolean optimized) {
     var generated = generate(shape, optimized, null);
-    // Calls save and load all registers of the region: known only when all of it was emitted.
-    return generated.emitter.savesAll ? generate(shape, optimized, generated.emitter) : generated;
+    while (generated.emitter.isPreliminary()) {
+      // Calls save and load all registers of the region: known only when all of it was emitted. And
+      // flags where ways meet (FlagJoins).
+      generated = generate(shape, optimized, generated.emitter);
+    }
+    return generated;
   }
 
   private static Generated generate(

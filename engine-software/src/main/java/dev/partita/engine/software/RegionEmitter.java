@@ -32,6 +32,7 @@ final class RegionEmitter extends FormEmitter {
   private final List<Node> order = new ArrayList<>();
   private final Label[] labels;
   private final @Nullable State[] inherited;
+  private final FlagJoins joins;
 
   /// Operations that are called, in the order of their numbers.
   final List<Operation> called = new ArrayList<>();
@@ -49,6 +50,7 @@ final class RegionEmitter extends FormEmitter {
 
   /// The indirect jumps and returns, by the site where they leave the region.
   final Map<Integer, Node> indirect = new HashMap<>();
+  private final boolean knowsRegisters;
   private final int knownUsed;
   private final int knownWritten;
 
@@ -77,6 +79,7 @@ final class RegionEmitter extends FormEmitter {
       boolean optimized,
       @Nullable RegionEmitter first) {
     super(b, self, optimized);
+    this.knowsRegisters = first != null;
     this.knownUsed = first == null ? 0 : first.used;
     this.knownWritten = first == null ? 0 : first.written;
     this.shape = shape;
@@ -92,6 +95,7 @@ final class RegionEmitter extends FormEmitter {
       labels[i] = b.newLabel();
     }
     inherited = new State[order.size()];
+    joins = new FlagJoins(this, order.size(), optimized, first == null ? null : first.joins);
     exitStored = b.newLabel();
     node = shape.entry();
   }
@@ -147,10 +151,12 @@ final class RegionEmitter extends FormEmitter {
     node = each;
     var state = inherited[each.order];
     if (!follows(each) || state == null) {
-      state = State.START;
+      var start = killsFlags(each) ? RegionFlags.STORED : joins.start(each.order);
+      state = new State(0, start, null, VectorEmitter.Known.NOTHING);
     }
     intOnly = state.intOnly();
     flags = state.flags();
+    follow(state.origin());
     vector.know(state.vectors());
     b.labelBinding(labels[each.order]);
     var block = each.block;
@@ -186,6 +192,9 @@ final class RegionEmitter extends FormEmitter {
     b.aload(C).getfield(CPU, "flagResult", CD_long).lstore(FLAG_RESULT);
     b.aload(C).getfield(CPU, "flagCarry", CD_long).lstore(FLAG_CARRY);
     b.iconst_0().istore(SITE);
+    if (optimized) {
+      b.iconst_0().istore(WAY);
+    }
     loadRegisters(used);
     var resolve = b.newLabel();
     b.iload(LEFT).iflt(resolve);
@@ -236,6 +245,7 @@ final class RegionEmitter extends FormEmitter {
   }
 
   private void emitStubs() {
+    joins.inStubs = true;
     stubs.forEach(Runnable::run);
     b.labelBinding(exit);
     writeBack(written);
@@ -275,6 +285,16 @@ final class RegionEmitter extends FormEmitter {
   }
 
   @Override
+  FlagJoins joins() {
+    return joins;
+  }
+
+  /// Whether it has to be emitted again, with what is known now.
+  boolean isPreliminary() {
+    return joins.learned() || (savesAll && !knowsRegisters);
+  }
+
+  @Override
   long blockOffset() {
     return node.offset;
   }
@@ -284,15 +304,17 @@ final class RegionEmitter extends FormEmitter {
     if (site < 0) {
       var operation = node.block.operations[instruction];
       int left = node.block.instructions - instruction;
-      site = newSite(node.offset + operation.start, inShadow() ? left | Region.IN_SHADOW : left);
+      boolean inShadow = isSti(instruction - 1);
+      site = newSite(node.offset + operation.start, inShadow ? left | Region.IN_SHADOW : left);
     }
     return site;
   }
 
-  /// Whether the instruction is the one after STI.
-  private boolean inShadow() {
-    return instruction > 0
-        && node.block.operations[instruction - 1] instanceof InterruptInstructions.SetInterruptFlag;
+  /// Whether the instruction with a number in the block is STI, after which interrupts are held
+  /// back for one more.
+  private boolean isSti(int number) {
+    return number >= 0
+        && node.block.operations[number] instanceof InterruptInstructions.SetInterruptFlag;
   }
 
   // ---- Calls of operations
@@ -406,32 +428,33 @@ final class RegionEmitter extends FormEmitter {
     }
     var state = state();
     boolean back = to.order <= node.order;
-    boolean dead = killsFlags(to);
-    if (!back
-        && state.intOnly() == 0
-        && (dead || state.flags().kind() == RegionFlags.Kind.STORED)) {
+    var meeting = joins.meeting(to.order, killsFlags(to), state);
+    if (!back && state.intOnly() == 0 && meeting.isFree(state.flags())) {
       return labels[to.order];
     }
     var way = b.newLabel();
     stubs.add(
         () -> {
           b.labelBinding(way);
-          emitEdge(to, state, back, dead);
+          emitEdge(to, state, back, meeting);
         });
     return way;
   }
 
-  private void emitEdge(Node to, State state, boolean back, boolean dead) {
+  private void emitEdge(Node to, State state, boolean back, FlagJoins.Meeting meeting) {
     settleRegisters(state.intOnly());
-    if (!dead) {
+    if (!meeting.isLate()) {
       settleFlags(state.flags());
+    }
+    if (meeting.way() >= 0) {
+      b.loadConstant(meeting.way()).istore(WAY);
     }
     if (back) {
       var stop = b.newLabel();
       b.iload(LEFT).iflt(stop);
       b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).ifeq(labels[to.order]);
       b.labelBinding(stop);
-      if (dead) {
+      if (meeting.isLate()) {
         settleFlags(state.flags());
       }
       b.loadConstant(newSite(to.offset, 0)).istore(SITE).goto_(exit);
@@ -451,7 +474,9 @@ final class RegionEmitter extends FormEmitter {
         b.goto_(labels[to.order]);
       }
     } else {
-      emitEdge(to, state(), to.order <= node.order, killsFlags(to));
+      var state = state();
+      var meeting = joins.meeting(to.order, killsFlags(to), state);
+      emitEdge(to, state, to.order <= node.order, meeting);
     }
     reachable = false;
   }
@@ -478,9 +503,7 @@ final class RegionEmitter extends FormEmitter {
 
   /// The end of a block without a jump.
   void next() {
-    if (instruction > 1
-        && node.block.operations[instruction - 2]
-            instanceof InterruptInstructions.SetInterruptFlag) {
+    if (isSti(instruction - 2)) {
       // Interrupts that were held back come here, before another CLI.
       b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int);
       b.ifne(wayTo(null, node.offset + operation().end));

@@ -21,6 +21,8 @@ record RegionFlags(
   enum Kind {
     /// The two longs are in their own locals.
     STORED,
+    /// Of a place where ways meet, the node `count`: see {@link FlagJoins}.
+    JOINED,
     ADD,
     /// With carry.
     ADC,

@@ -330,7 +330,7 @@ final class RegionShape {
     }
 
     private void consider(long offset) {
-      if (offset <= REACH && offset >= -REACH && seen.add(offset)) {
+      if (seen.add(offset)) {
         var block = at(offset);
         if (block != null) {
           int runs = watch.runs(block);
@@ -343,12 +343,15 @@ final class RegionShape {
 
     /// Whether the block at a distance from the entry ran when it was watched.
     private boolean ran(long offset) {
-      var block = offset <= REACH && offset >= -REACH ? at(offset) : null;
+      var block = at(offset);
       return block != null && watch.runs(block) > 0;
     }
 
-    /// The block at a distance from the entry, if it was decoded and is mapped.
+    /// The block at a distance from the entry, if it was decoded, is mapped and not too far.
     private @Nullable Block at(long offset) {
+      if (offset > REACH || offset < -REACH) {
+        return null;
+      }
       long page = page(distance(offset));
       return page < 0
           ? null

@@ -19,8 +19,10 @@ class TranslatorDifferentialTest {
   /// Counts loops.
   private static final int COUNTER = 15;
 
-  /// Holds an address where nothing is mapped.
+  /// Holds an address where nothing is mapped, {@link #BEFORE} bytes before the code.
   private static final int NOWHERE = 13;
+
+  private static final int BEFORE = 0x100;
 
   private final RandomGenerator random = new Random(Long.getLong("partita.seed", 4));
   private ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -68,6 +70,20 @@ class TranslatorDifferentialTest {
     bytes(opcode);
     out.write(0x40 | (reg & 7) << 3 | base & 7);
     out.write(random.nextInt(15) * 8);
+  }
+
+  /// A load that leaves what is mapped once the loop's counter has become small.
+  private void late() {
+    int reg = register();
+    out.write(0x4B | (reg >= 8 ? 4 : 0));
+    out.write(0x8B);
+    // [nowhere + 8 * counter + displacement]
+    out.write(0x84 | (reg & 7) << 3);
+    out.write(3 << 6 | (COUNTER & 7) << 3 | NOWHERE & 7);
+    int displacement = BEFORE - 8 * (2 + random.nextInt(3));
+    for (int i = 0; i < 4; i++) {
+      out.write(displacement >> 8 * i);
+    }
   }
 
   private void either(int size, int reg, int... opcode) {
@@ -288,13 +304,27 @@ class TranslatorDifferentialTest {
   private byte[] program() {
     var whole = new ByteArrayOutputStream();
     int parts = 2 + random.nextInt(5);
+    int compared = register();
     for (int i = 0; i < parts; i++) {
       out = new ByteArrayOutputStream();
+      if (faults && random.nextInt(3) == 0) {
+        // Where ways meet, before anything sets flags.
+        if (random.nextBoolean()) {
+          registers(8, register(), compared, 0x89);
+        }
+        late();
+      }
       int n = 1 + random.nextInt(5);
       for (int k = 0; k < n; k++) {
         instruction();
       }
       var part = out.toByteArray();
+      if (faults && random.nextBoolean()) {
+        // cmp: its flags reach what comes after the part when that is jumped over.
+        out = whole;
+        compared = register();
+        registers(8, register(), compared, 0x39);
+      }
       if (random.nextBoolean() && part.length < 120) {
         whole.write(0x70 | random.nextInt(16));
         whole.write(part.length);
@@ -319,7 +349,7 @@ class TranslatorDifferentialTest {
   private MachineState state() {
     var state = MachineState.random(random);
     state.general[BASE] = MachineState.MEMORY + 0x400 + random.nextInt(16);
-    state.general[NOWHERE] = 0x7000_0000_0000L;
+    state.general[NOWHERE] = MachineState.CODE - BEFORE;
     state.general[COUNTER] = 1 + random.nextInt(4);
     return state;
   }
