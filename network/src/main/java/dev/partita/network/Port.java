@@ -15,6 +15,10 @@ public interface Port extends AutoCloseable {
   /// Sends a frame, lent until the call returns.
   Outcome send(Frame frame);
 
+  /// Sends a frame, lent until the call returns, that the sender would not keep: if the receiver
+  /// has no room it is dropped, and counted as that. Never {@link Outcome#REFUSED}.
+  Outcome sendOrDrop(Frame frame);
+
   /// The frames so far were one batch. Every batch of sent frames ends with this.
   void endBatch();
 

@@ -269,12 +269,8 @@ public final class TapDevice implements Endpoint, AutoCloseable {
 
   private void send(Port port, Frame frame) {
     while (!closed) {
-      switch (port.send(frame)) {
-        case TAKEN -> {
-          return;
-        }
-        case REFUSED -> {
-          lost.increment();
+      switch (port.sendOrDrop(frame)) {
+        case TAKEN, REFUSED -> {
           return;
         }
         case THROTTLED -> {

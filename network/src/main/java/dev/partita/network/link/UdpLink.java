@@ -84,7 +84,7 @@ public final class UdpLink implements Endpoint, AutoCloseable {
             int length = into.position() - ROOM;
             if (more && length >= Frame.HEADER && length <= Frame.MAX_LENGTH) {
               frame.set(into, ROOM, length);
-              if (port.send(frame) != Port.Outcome.TAKEN) {
+              if (port.sendOrDrop(frame) != Port.Outcome.TAKEN) {
                 lost.increment();
               }
             }

@@ -88,7 +88,7 @@ public final class NatGateway implements Endpoint, AutoCloseable {
     this.time = time;
     this.host = host == null ? new SocketLoop(lock, this::runTimers, this::finishBatch) : host;
     resolvers = new Resolvers(resolvConf, time);
-    writer = new PacketWriter(settings.mac().bits(), settings.mtu(), this::transmit);
+    writer = new PacketWriter(settings.mac().bits(), settings.mtu(), new Wire());
     errors = new IcmpErrors(settings, writer);
     icmpv6 = new Icmpv6(settings, writer);
     leases = new LeaseTable(settings.ipv4());
@@ -270,8 +270,19 @@ public final class NatGateway implements Endpoint, AutoCloseable {
     }
   }
 
-  private boolean transmit(Frame frame) {
-    return port != null && port.send(frame) == Port.Outcome.TAKEN;
+  /// What is sent, to the port.
+  private final class Wire implements PacketWriter.Wire {
+    @Override
+    public boolean send(Frame frame) {
+      return port != null && port.send(frame) == Port.Outcome.TAKEN;
+    }
+
+    @Override
+    public void sendOrDrop(Frame frame) {
+      if (port != null) {
+        port.sendOrDrop(frame);
+      }
+    }
   }
 
   private void arm() {

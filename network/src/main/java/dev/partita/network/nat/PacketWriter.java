@@ -26,8 +26,11 @@ final class PacketWriter {
 
   /// Sends frames.
   interface Wire {
-    /// @return false if there was no room
+    /// @return false if there was no room: the sender keeps what it sends, and waits
     boolean send(Frame frame);
+
+    /// Drops the frame if there is no room.
+    void sendOrDrop(Frame frame);
   }
 
   private final long mac;
@@ -200,7 +203,7 @@ final class PacketWriter {
     ip(from, to, Headers.TCP, 20, HOPS);
     long pseudo = Checksums.pseudoHeader(from, to, Headers.TCP, 20);
     buffer.putShort(tcp + 16, (short) Checksums.fold(pseudo));
-    wire.send(frame.set(buffer, HEADROOM, tcp - HEADROOM + 20).partial(tcp - HEADROOM, 16));
+    wire.sendOrDrop(frame.set(buffer, HEADROOM, tcp - HEADROOM + 20).partial(tcp - HEADROOM, 16));
   }
 
   /// Sends a datagram whose payload is in the buffer, in fragments if it is too large for one
@@ -243,7 +246,7 @@ final class PacketWriter {
         .set(buffer, HEADROOM, transport - HEADROOM + length)
         .partial(transport - HEADROOM, checksumOffset);
     if (frame.length() - Frame.HEADER <= mtu) {
-      wire.send(frame);
+      wire.sendOrDrop(frame);
     } else {
       Checksums.complete(frame);
       fragment(to.isV4(), transport, length, protocol);
@@ -275,9 +278,7 @@ final class PacketWriter {
       if (v4) {
         Segmenter.writeHeaderChecksum(frame);
       }
-      if (!wire.send(frame)) {
-        return;
-      }
+      wire.sendOrDrop(frame);
     }
   }
 
@@ -294,6 +295,6 @@ final class PacketWriter {
     buffer.putShort(arp + 18, (short) (targetMac >>> 32));
     buffer.putInt(arp + 20, (int) targetMac);
     buffer.putInt(arp + 24, target.v4Bits());
-    wire.send(frame.set(buffer, HEADROOM, Frame.HEADER + 28));
+    wire.sendOrDrop(frame.set(buffer, HEADROOM, Frame.HEADER + 28));
   }
 }

@@ -132,6 +132,15 @@ public final class SwitchPort implements Port {
 
   @Override
   public Outcome send(Frame frame) {
+    return send(frame, true);
+  }
+
+  @Override
+  public Outcome sendOrDrop(Frame frame) {
+    return send(frame, false);
+  }
+
+  private Outcome send(Frame frame, boolean keeps) {
     if (!up) {
       counters.drop(DropReason.LINK_DOWN);
       return Outcome.TAKEN;
@@ -154,7 +163,7 @@ public final class SwitchPort implements Port {
     }
     int length = frame.length();
     boolean group = length >= Frame.HEADER && MacAddress.isGroup(frame.destination());
-    var outcome = owner.forward(this, headers, now);
+    var outcome = owner.forward(this, headers, keeps, now);
     if (outcome == Outcome.TAKEN) {
       counters.out(length, group);
       if (limit != null) {

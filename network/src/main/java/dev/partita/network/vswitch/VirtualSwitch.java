@@ -243,7 +243,8 @@ public final class VirtualSwitch implements AutoCloseable {
     return port;
   }
 
-  Outcome forward(SwitchPort from, Headers headers, long now) {
+  /// @param keeps whether the sender keeps a frame that is refused, and waits
+  Outcome forward(SwitchPort from, Headers headers, boolean keeps, long now) {
     var tables = snapshot;
     if (from.number() >= tables.ports.length || tables.ports[from.number()] != from) {
       from.counters().drop(DropReason.LINK_DOWN);
@@ -262,7 +263,8 @@ public final class VirtualSwitch implements AutoCloseable {
     noteSession(from, headers, true, now);
     var targets = deliver.ports();
     // One receiver without room holds up nobody but the sender to it alone.
-    var sender = targets.length == 1 && !MacAddress.isGroup(frame.destination()) ? from : null;
+    boolean alone = targets.length == 1 && !MacAddress.isGroup(frame.destination());
+    var sender = keeps && alone ? from : null;
     boolean taken = true;
     for (int number : targets) {
       var target = port(tables, number);

@@ -322,6 +322,12 @@ class VirtualSwitchTest {
     assertThat(send(portC, plain(MacAddress.BROADCAST, C))).isEqualTo(Outcome.TAKEN);
     assertThat(drops(portB, DropReason.NO_ROOM)).isEqualTo(1);
 
+    // From one who would not wait: it is lost, and counted.
+    long waited = portB.counters().snapshot().refused();
+    assertThat(portC.sendOrDrop(Frame.of(plain(B, C)))).isEqualTo(Outcome.TAKEN);
+    assertThat(drops(portB, DropReason.NO_ROOM)).isEqualTo(2);
+    assertThat(portB.counters().snapshot().refused()).isEqualTo(waited);
+
     b.full = false;
     portB.ready();
     assertThat(a.resumed).isEqualTo(1);

@@ -75,6 +75,11 @@ final class FuzzedNic implements AutoCloseable {
     }
 
     @Override
+    public Outcome sendOrDrop(Frame frame) {
+      throw new AssertionError("a NIC keeps what is refused");
+    }
+
+    @Override
     public void endBatch() {}
 
     @Override

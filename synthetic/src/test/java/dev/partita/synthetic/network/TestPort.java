@@ -36,6 +36,11 @@ final class TestPort implements Port {
   }
 
   @Override
+  public Outcome sendOrDrop(Frame frame) {
+    throw new AssertionError("a NIC keeps what is refused");
+  }
+
+  @Override
   public void endBatch() {
     batches++;
   }
