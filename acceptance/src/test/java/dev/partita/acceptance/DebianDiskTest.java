@@ -22,8 +22,11 @@ class DebianDiskTest {
   private static final String PROMPT = "$ ";
 
   /// Writes 24 MiB in pieces of many sizes, or only reads them back and compares.
+  /// On the second disk. Its name is not always sdb: the kernel looks at disks side by side, and
+  /// who is found first is sda.
   private static final String FIO =
-      "sudo fio --name=v --filename=/dev/sdb --direct=1 --ioengine=libaio --iodepth=16"
+      "sudo fio --name=v --filename=/dev/$(ls /sys/bus/scsi/devices/*:0:0:1/block) --direct=1"
+          + " --ioengine=libaio --iodepth=16"
           + " --rw=randwrite --bsrange=4k-64k --size=24M --verify=crc32c --verify_fatal=1"
           + " --output=/dev/null";
 

@@ -197,8 +197,12 @@ class NetworkTest {
           "wget -q -O - http://$gw:%d/ 2>&1 | grep -ci refused"
               .formatted(server.getAddress().getPort()),
           "1");
-      assertThat(succeed("switch", "list").lines().filter(line -> line.startsWith("lan ")))
-          .hasSize(2);
+      try (var list = PartitaProcess.start(runtime, "switch", "list")) {
+        assertThat(list.exitCode(SECONDS)).as("%s", list).isZero();
+        assertThat(list.out().lines().filter(line -> line.startsWith("lan ")))
+            .as("%s", list)
+            .hasSize(2);
+      }
       largeFramesPass(one, other);
       rulesDecide(other);
       linksJoin(one, other);

@@ -5,8 +5,10 @@ import dev.partita.worker.ControlClient;
 import dev.partita.worker.RuntimeEntry;
 import dev.partita.worker.SwitchWords;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
@@ -50,11 +52,22 @@ final class SwitchCommand implements Runnable {
         if (!lines.isEmpty() && lines.getFirst().equals("ok")) {
           SwitchWords.decode(lines.subList(1, lines.size()))
               .forEach(part -> parts.add(new Part(found.name(), part)));
+        } else {
+          untold(found, lines.isEmpty() ? "no answer" : lines.getFirst());
         }
       } catch (IOException e) {
-        // It is starting or ending just now.
+        untold(found, e.getMessage());
       }
     }
     return parts;
+  }
+
+  private static void untold(RuntimeEntry.Found partition, @Nullable String why) {
+    // Without a socket it is starting or ending just now.
+    if (Files.exists(partition.socket())) {
+      System.err.printf(
+          "partita: partition '%s' does not tell its switches: %s%n",
+          partition.name(), Printable.line(String.valueOf(why)));
+    }
   }
 }
