@@ -83,7 +83,7 @@ final class FlagJoins {
 
   /// Whether ways to a node leave their number.
   private boolean at(int node) {
-    return enabled && !(before == null ? refused[node] : before.refused[node]);
+    return enabled && (before == null || !before.refused[node]);
   }
 
   /// What the flags are where a node begins.
@@ -161,7 +161,7 @@ final class FlagJoins {
     } else if (joined) {
       resolve(ways.get(base.count()));
     }
-    if (!base.equals(flags) || !joined) {
+    if (flags.kind() != Kind.JOINED) {
       resolved = true;
       e.flagEmitter.store(flags);
       resolved = false;

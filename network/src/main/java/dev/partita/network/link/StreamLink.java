@@ -253,17 +253,10 @@ public final class StreamLink implements Endpoint, AutoCloseable {
   }
 
   private void send(Port port, Frame frame) {
-    while (!closed) {
-      switch (port.sendOrDrop(frame)) {
-        case TAKEN, REFUSED -> {
-          return;
-        }
-        case THROTTLED -> {
-          // Meanwhile the socket's buffer fills, and then the other end's queue.
-          port.endBatch();
-          LockSupport.parkNanos(RETRY_NANOS);
-        }
-      }
+    while (!closed && port.sendOrDrop(frame) == Port.Outcome.THROTTLED) {
+      // Meanwhile the socket's buffer fills, and then the other end's queue.
+      port.endBatch();
+      LockSupport.parkNanos(RETRY_NANOS);
     }
   }
 

@@ -268,17 +268,10 @@ public final class TapDevice implements Endpoint, AutoCloseable {
   }
 
   private void send(Port port, Frame frame) {
-    while (!closed) {
-      switch (port.sendOrDrop(frame)) {
-        case TAKEN, REFUSED -> {
-          return;
-        }
-        case THROTTLED -> {
-          // Meanwhile the kernel queues, and drops what is too much.
-          port.endBatch();
-          LockSupport.parkNanos(RETRY_NANOS);
-        }
-      }
+    while (!closed && port.sendOrDrop(frame) == Port.Outcome.THROTTLED) {
+      // Meanwhile the kernel queues, and drops what is too much.
+      port.endBatch();
+      LockSupport.parkNanos(RETRY_NANOS);
     }
   }
 
