@@ -131,12 +131,14 @@ final class PartitaProcess implements AutoCloseable {
     process.destroyForcibly();
   }
 
-  /// Asserts that a runtime folder holds no partition any more.
-  static void assertNothingLeft(Path runtime) {
-    assertThat(runtime.resolve("partita"))
-        .satisfiesAnyOf(
-            folder -> assertThat(folder).doesNotExist(),
-            folder -> assertThat(folder).isEmptyDirectory());
+  /// Asserts that a runtime folder holds no partition any more, and nothing but its lock.
+  static void assertNothingLeft(Path runtime) throws IOException {
+    var folder = runtime.resolve("partita");
+    if (Files.exists(folder)) {
+      try (var files = Files.list(folder)) {
+        assertThat(files.map(file -> String.valueOf(file.getFileName()))).allMatch(".lock"::equals);
+      }
+    }
   }
 
   /// Collects one output of the process.

@@ -2,16 +2,17 @@ package dev.partita.worker;
 
 import dev.partita.hypervisor.PartitionException;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// A running partition's place in the runtime folder: `NAME.entry`, which tells its process, and
 /// `NAME.sock`, its control socket.
@@ -20,13 +21,18 @@ import java.util.Optional;
 ///
 /// An entry appears complete and at once (a hard link to a file already written), and belongs to
 /// its process, known by its number and its start time: what a killed process leaves behind is
-/// recognised even when its number is another's now, and swept by the next who looks.
+/// recognised even when its number is another's now, and swept by the next who looks. Who takes a
+/// name or sweeps one holds the folder's lock, so that what is swept is what was looked at, and
+/// never a new owner's.
 public final class RuntimeEntry implements AutoCloseable {
   private static final String ENTRY = ".entry";
   private static final String SOCKET = ".sock";
 
-  /// Tries to take a name while others sweep what a dead process left of it.
-  private static final int CLAIM_TRIES = 8;
+  /// A file to lock; it stays.
+  private static final String LOCK = ".lock";
+
+  /// Keeps this process's threads from each other, which the file's lock does not.
+  private static final ReentrantLock THREADS = new ReentrantLock();
 
   private final Path file;
   private final Path socket;
@@ -62,46 +68,55 @@ public final class RuntimeEntry implements AutoCloseable {
     var written = Files.createTempFile(folder, ".", ".new");
     try {
       Files.writeString(written, Owner.current().text(), StandardCharsets.US_ASCII);
-      for (int i = 0; i < CLAIM_TRIES; i++) {
-        try {
-          Files.createLink(file, written);
-          Files.deleteIfExists(socket);
-          return new RuntimeEntry(file, socket);
-        } catch (FileAlreadyExistsException e) {
-          if (owner(file).filter(Owner::isAlive).isPresent()) {
-            throw new PartitionException(
-                "a partition named \"%s\" is running already: choose another with --name"
-                    .formatted(name));
-          }
-          sweep(folder, file);
-        }
-      }
+      locked(
+          folder,
+          () -> {
+            if (!sweep(file, socket)) {
+              throw new PartitionException(
+                  "a partition named \"%s\" is running already: choose another with --name"
+                      .formatted(name));
+            }
+            Files.createLink(file, written);
+          });
+      return new RuntimeEntry(file, socket);
     } finally {
       Files.deleteIfExists(written);
     }
-    throw new IOException(file + ": cannot be taken");
   }
 
-  /// Removes a dead process's entry. Moving it aside first makes sure that what is removed is what
-  /// was looked at, and not a new owner's.
-  private static void sweep(Path folder, Path file) throws IOException {
-    var aside = Files.createTempFile(folder, ".", ".old");
-    try {
-      Files.move(file, aside, StandardCopyOption.ATOMIC_MOVE);
-      if (owner(aside).filter(Owner::isAlive).isPresent()) {
-        Files.createLink(file, aside);
-      }
-    } catch (NoSuchFileException | FileAlreadyExistsException e) {
-      // Another swept it, or has taken the name since.
+  /// Removes an entry and its socket unless their process lives. With the lock only.
+  ///
+  /// @return whether the name is free
+  private static boolean sweep(Path file, Path socket) throws IOException {
+    if (owner(file).filter(Owner::isAlive).isPresent()) {
+      return false;
+    }
+    Files.deleteIfExists(socket);
+    Files.deleteIfExists(file);
+    return true;
+  }
+
+  private interface Action {
+    void run() throws IOException;
+  }
+
+  private static void locked(Path folder, Action action) throws IOException {
+    THREADS.lock();
+    try (var file =
+            FileChannel.open(
+                folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        var _ = file.lock()) {
+      action.run();
     } finally {
-      Files.deleteIfExists(aside);
+      THREADS.unlock();
     }
   }
 
-  private static Optional<Owner> owner(Path file) {
+  /// Whose an entry is; nothing if it is not there or damaged.
+  private static Optional<Owner> owner(Path file) throws IOException {
     try {
       return Owner.parse(Files.readString(file, StandardCharsets.ISO_8859_1));
-    } catch (IOException e) {
+    } catch (NoSuchFileException e) {
       return Optional.empty();
     }
   }
@@ -140,12 +155,12 @@ public final class RuntimeEntry implements AutoCloseable {
       for (var file : files) {
         var fileName = String.valueOf(file.getFileName());
         var name = fileName.substring(0, fileName.length() - ENTRY.length());
+        var socket = folder.resolve(name + SOCKET);
         var owner = owner(file);
         if (owner.filter(Owner::isAlive).isPresent()) {
-          found.add(new Found(name, owner.get().pid, folder.resolve(name + SOCKET)));
+          found.add(new Found(name, owner.get().pid, socket));
         } else {
-          Files.deleteIfExists(folder.resolve(name + SOCKET));
-          sweep(folder, file);
+          locked(folder, () -> sweep(file, socket));
         }
       }
     }
@@ -174,12 +189,17 @@ public final class RuntimeEntry implements AutoCloseable {
       return pid + " " + start + "\n";
     }
 
+    /// If in doubt, it lives: what is taken for dead is removed.
     boolean isAlive() {
-      return ProcessHandle.of(pid).isPresent() && startOf(pid) == start;
+      if (ProcessHandle.of(pid).isEmpty()) {
+        return false;
+      }
+      long now = startOf(pid);
+      return now == start || now == 0;
     }
 
-    /// Field 22 of `/proc/PID/stat` (proc(5)). The second field, the program's name in parentheses,
-    /// may hold anything.
+    /// When a process started; 0 if that cannot be told. Field 22 of `/proc/PID/stat` (proc(5)).
+    /// The second field, the program's name in parentheses, may hold anything.
     private static long startOf(long pid) {
       try {
         var stat =

@@ -7,6 +7,8 @@ import dev.partita.hypervisor.PartitionException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -23,7 +25,7 @@ class RuntimeEntryTest {
       assertThat(all.getFirst().pid()).isEqualTo(ProcessHandle.current().pid());
       assertThat(all.getFirst().socket()).isEqualTo(entry.socket());
     }
-    assertThat(folder).isEmptyDirectory();
+    assertNothingLeft(folder);
   }
 
   @Test
@@ -48,14 +50,14 @@ class RuntimeEntryTest {
     Files.writeString(temporary.resolve("dead.entry"), "999999999 5\n");
     Files.writeString(temporary.resolve("dead.sock"), "");
     assertThat(RuntimeEntry.list(temporary)).isEmpty();
-    assertThat(temporary).isEmptyDirectory();
+    assertNothingLeft(temporary);
   }
 
   @Test
   void anotherProcessWithTheDeadOnesNumberDoesNotKeepItsEntry() throws Exception {
     Files.writeString(temporary.resolve("dead.entry"), ProcessHandle.current().pid() + " 1\n");
     assertThat(RuntimeEntry.list(temporary)).isEmpty();
-    assertThat(temporary).isEmptyDirectory();
+    assertNothingLeft(temporary);
   }
 
   @Test
@@ -63,7 +65,7 @@ class RuntimeEntryTest {
     Files.writeString(temporary.resolve("odd.entry"), "\u00ff\u0000rubbish");
     assertThat(RuntimeEntry.list(temporary)).isEmpty();
     RuntimeEntry.claim(temporary, "odd").close();
-    assertThat(temporary).isEmptyDirectory();
+    assertNothingLeft(temporary);
   }
 
   @Test
@@ -82,6 +84,41 @@ class RuntimeEntryTest {
       assertThatThrownBy(() -> RuntimeEntry.claim(temporary, name))
           .as(name)
           .isInstanceOf(PartitionException.class);
+    }
+  }
+
+  /// Of those who take a dead process's name at once one has it, and nobody removes what it makes.
+  @Test
+  void oneOfManyTakesADeadPartitionsName() throws Exception {
+    for (int round = 0; round < 1000; round++) {
+      Files.writeString(temporary.resolve("dead.entry"), "999999999 5\n");
+      Files.writeString(temporary.resolve("dead.sock"), "");
+      var owners = new ConcurrentLinkedQueue<RuntimeEntry>();
+      try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+        for (int i = 0; i < 8; i++) {
+          boolean taker = i % 2 == 0;
+          threads.submit(
+              () -> {
+                if (!taker) {
+                  return RuntimeEntry.list(temporary).size();
+                }
+                var entry = RuntimeEntry.claim(temporary, "dead");
+                Files.writeString(entry.socket(), "mine");
+                owners.add(entry);
+                return 1;
+              });
+        }
+      }
+      assertThat(owners).hasSize(1);
+      assertThat(owners.element().socket()).hasContent("mine");
+      owners.element().close();
+      assertNothingLeft(temporary);
+    }
+  }
+
+  private static void assertNothingLeft(Path folder) throws Exception {
+    try (var files = Files.list(folder)) {
+      assertThat(files.map(file -> String.valueOf(file.getFileName()))).allMatch(".lock"::equals);
     }
   }
 }
