@@ -14,11 +14,10 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.lang.reflect.Executable;
-import java.security.ProtectionDomain;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Asks HotSpot to compile a method with the quick compiler, now. By its own rules it would do so
+/// Asks HotSpot to compile a method, now. By its own rules it would do so with the quick compiler
 /// twice, first with counters that nobody reads, and then try the optimizing one.
 ///
 /// HotSpot answers such requests for its own tests, with `-XX:+WhiteBoxAPI` (jvm.options), to a
@@ -29,7 +28,10 @@ import org.jspecify.annotations.Nullable;
 /// not. So it starts with its output off (`-XX:-DisplayVMOutput`), and our class turns that on.
 final class CompileRequest {
   /// The quick compiler, without counters.
-  private static final int QUICK = 1;
+  static final int QUICK = 1;
+
+  /// The optimizing compiler.
+  static final int OPTIMIZING = 4;
 
   private static final ClassDesc TESTER = ClassDesc.of("jdk.test.whitebox.WhiteBox");
   private static final ClassDesc EXECUTABLE = ClassDesc.of(Executable.class.getName());
@@ -49,10 +51,11 @@ final class CompileRequest {
 
   /// Compiles a method; waits for it if the JVM was told not to compile that one in the background.
   ///
+  /// @param compiler {@link #QUICK} or {@link #OPTIMIZING}
   /// @return whether it was compiled or is going to be
-  static boolean compile(Executable method) {
+  static boolean compile(Executable method, int compiler) {
     try {
-      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, QUICK);
+      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, compiler);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
@@ -62,26 +65,7 @@ final class CompileRequest {
 
   private static @Nullable MethodHandle open() {
     try {
-      var lookup = MethodHandles.lookup();
-      var unsafe = Class.forName("jdk.internal.misc.Unsafe");
-      var self = lookup.findStatic(unsafe, "getUnsafe", MethodType.methodType(unsafe)).invoke();
-      byte[] bytes = tester();
-      // HotSpot takes it only from the loader of the JDK's own classes.
-      var type =
-          (Class<?>)
-              lookup
-                  .findVirtual(
-                      unsafe,
-                      "defineClass",
-                      MethodType.methodType(
-                          Class.class,
-                          String.class,
-                          byte[].class,
-                          int.class,
-                          int.class,
-                          ClassLoader.class,
-                          ProtectionDomain.class))
-                  .invoke(self, "jdk/test/whitebox/WhiteBox", bytes, 0, bytes.length, null, null);
+      var type = JdkClass.define("jdk/test/whitebox/WhiteBox", tester());
       var request =
           MethodHandles.publicLookup()
               .findStatic(

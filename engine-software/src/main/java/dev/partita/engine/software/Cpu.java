@@ -224,6 +224,9 @@ final class Cpu {
   /// A {@link Region} was left before an instruction that is to be interpreted.
   boolean regionMissed;
 
+  /// 0 always. Volatile, so that no compiler reads it early: see {@link OperandEmitter#insist}.
+  volatile int never;
+
   /// What a {@link RegionCode} met, to be thrown.
   @Nullable Throwable regionThrown;
 

@@ -243,17 +243,18 @@ final class FlagEmitter {
   /// Jumps to a label if a condition holds; else goes on behind.
   ///
   /// @param condition the opcode's low four bits
-  void branch(RegionFlags f, int condition, Label label) {
+  /// @param odds that it holds
+  void branch(RegionFlags f, int condition, Odds odds, Label label) {
     boolean negated = (condition & 1) != 0;
     boolean done =
         switch (condition >> 1) {
-          case 1 -> below(f, negated, label);
-          case 2 -> zero(f, negated, label);
-          case 3 -> belowOrEqual(f, negated, label);
-          case 4 -> sign(f, negated, label);
-          case 5 -> parity(f, negated, label);
-          case 6 -> less(f, negated, label);
-          case 7 -> lessOrEqual(f, negated, label);
+          case 1 -> below(f, negated, odds, label);
+          case 2 -> zero(f, negated, odds, label);
+          case 3 -> belowOrEqual(f, negated, odds, label);
+          case 4 -> sign(f, negated, odds, label);
+          case 5 -> parity(f, negated, odds, label);
+          case 6 -> less(f, negated, odds, label);
+          case 7 -> lessOrEqual(f, negated, odds, label);
           default -> false;
         };
     if (!done) {
@@ -261,43 +262,46 @@ final class FlagEmitter {
       pushCarry(f);
       b.loadConstant(condition);
       e.invoke(OperandEmitter.SUPPORT, "holds", CD_boolean, CD_long, CD_long, CD_int);
-      b.ifne(label);
+      e.ifNot0(odds, label);
     }
   }
 
-  private boolean zero(RegionFlags f, boolean negated, Label label) {
+  private boolean zero(RegionFlags f, boolean negated, Odds odds, Label label) {
     switch (f.kind()) {
       case SUB -> {
         e.push(f.a(), f.size());
         e.push(f.b(), f.size());
         if (f.wide()) {
           b.lcmp();
-          ifZero(negated, label);
+          ifZero(negated, odds, label);
         } else if (negated) {
-          b.if_icmpne(label);
+          e.ifNotEqual(odds, label);
         } else {
-          b.if_icmpeq(label);
+          e.ifEqual(odds, label);
         }
       }
       case ROTATE, CARRY -> {
-        return zero(before(f), negated, label);
+        return zero(before(f), negated, odds, label);
       }
       case BITS -> {
         b.lload(f.r()).lconst_0().lcmp();
-        ifZero(negated, label);
+        ifZero(negated, odds, label);
       }
       case ORDER -> {
         b.iload(f.r()).iconst_1().iand();
-        ifZero(negated, label);
+        ifZero(negated, odds, label);
       }
       case MULTIPLY, PRODUCT, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY -> {
         pushResult(f);
         b.lconst_0().lcmp();
-        ifZero(negated, label);
+        ifZero(negated, odds, label);
       }
       default -> {
         pushTestable(f);
-        ifZero(negated, label);
+        if (f.size() != 8) {
+          e.toOrder();
+        }
+        ifZero(negated, odds, label);
       }
     }
     return true;
@@ -313,11 +317,11 @@ final class FlagEmitter {
     }
   }
 
-  private void ifZero(boolean negated, Label label) {
+  private void ifZero(boolean negated, Odds odds, Label label) {
     if (negated) {
-      b.ifne(label);
+      e.ifNot0(odds, label);
     } else {
-      b.ifeq(label);
+      e.if0(odds, label);
     }
   }
 
@@ -337,7 +341,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean sign(RegionFlags f, boolean negated, Label label) {
+  private boolean sign(RegionFlags f, boolean negated, Odds odds, Label label) {
     switch (f.kind()) {
       case ROTATE, CARRY, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
         return false;
@@ -369,7 +373,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean below(RegionFlags f, boolean negated, Label label) {
+  private boolean below(RegionFlags f, boolean negated, Odds odds, Label label) {
     if (f.kind() == Kind.SUB || (f.kind() == Kind.ADD && f.size() >= 4)) {
       // A sum is below its operands when it overflowed.
       if (f.kind() == Kind.SUB) {
@@ -389,12 +393,12 @@ final class FlagEmitter {
     }
     switch (f.kind()) {
       case INC, DEC -> {
-        return below(before(f), negated, label);
+        return below(before(f), negated, odds, label);
       }
       case BITS -> {
         pushBitsCarry(f);
         b.lconst_0().lcmp();
-        ifZero(!negated, label);
+        ifZero(!negated, odds, label);
       }
       case LOGIC -> {
         if (negated) {
@@ -412,13 +416,13 @@ final class FlagEmitter {
       default -> {
         pushCarryBit(f);
         b.l2i();
-        ifZero(!negated, label);
+        ifZero(!negated, odds, label);
       }
     }
     return true;
   }
 
-  private boolean belowOrEqual(RegionFlags f, boolean negated, Label label) {
+  private boolean belowOrEqual(RegionFlags f, boolean negated, Odds odds, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushUnsignedPair(f.a(), f.b(), f.size());
@@ -433,14 +437,14 @@ final class FlagEmitter {
         return true;
       }
       case LOGIC -> {
-        return zero(f, negated, label);
+        return zero(f, negated, odds, label);
       }
       case ORDER -> {
         b.iload(f.r()).iconst_1();
         if (negated) {
-          b.if_icmpeq(label);
+          e.ifEqual(odds, label);
         } else {
-          b.if_icmpne(label);
+          e.ifNotEqual(odds, label);
         }
         return true;
       }
@@ -450,22 +454,22 @@ final class FlagEmitter {
         b.lconst_0().lcmp().iflt(negated ? not : label);
         pushResult(f);
         b.lconst_0().lcmp();
-        ifZero(negated, label);
+        ifZero(negated, odds, label);
         b.labelBinding(not);
         return true;
       }
     }
   }
 
-  private boolean parity(RegionFlags f, boolean negated, Label label) {
+  private boolean parity(RegionFlags f, boolean negated, Odds odds, Label label) {
     if (f.kind() != Kind.ORDER) {
       return false;
     }
     b.iload(f.r()).iconst_2();
     if (negated) {
-      b.if_icmpne(label);
+      e.ifNotEqual(odds, label);
     } else {
-      b.if_icmpeq(label);
+      e.ifEqual(odds, label);
     }
     return true;
   }
@@ -485,7 +489,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean less(RegionFlags f, boolean negated, Label label) {
+  private boolean less(RegionFlags f, boolean negated, Odds odds, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushSignedPair(f);
@@ -506,13 +510,13 @@ final class FlagEmitter {
         pushResult(f);
         pushCarry(f);
         e.invoke(OperandEmitter.SUPPORT, "less", CD_boolean, CD_long, CD_long);
-        ifZero(!negated, label);
+        ifZero(!negated, odds, label);
       }
     }
     return true;
   }
 
-  private boolean lessOrEqual(RegionFlags f, boolean negated, Label label) {
+  private boolean lessOrEqual(RegionFlags f, boolean negated, Odds odds, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushSignedPair(f);
@@ -549,7 +553,7 @@ final class FlagEmitter {
     }
     var yes = b.newLabel();
     var end = b.newLabel();
-    branch(f, condition, yes);
+    branch(f, condition, Odds.EVEN, yes);
     b.iconst_0().goto_(end);
     b.labelBinding(yes);
     b.iconst_1();

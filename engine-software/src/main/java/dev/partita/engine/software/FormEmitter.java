@@ -10,12 +10,8 @@ import java.lang.constant.ClassDesc;
 /// The part of {@link RegionEmitter} that knows instructions in their common forms. What returns a
 /// boolean returns true, for {@link Operation#emit}.
 abstract class FormEmitter extends OperandEmitter {
-  /// Made for the JVM's optimizing compiler.
-  final boolean optimized;
-
   FormEmitter(CodeBuilder b, ClassDesc self, boolean optimized) {
-    super(b, self);
-    this.optimized = optimized;
+    super(b, self, optimized);
   }
 
   /// reg op= reg.
@@ -162,7 +158,7 @@ abstract class FormEmitter extends OperandEmitter {
     } else {
       b.istore(VALUE);
     }
-    flagEmitter.branch(flags, condition, yes);
+    flagEmitter.branch(flags, condition, Odds.EVEN, yes);
     pushValue(size);
     b.goto_(end);
     b.labelBinding(yes);

@@ -25,6 +25,7 @@ final class JvmOptions {
   private static final List<String> OURS =
       List.of(
           "-XX:CompileCommand=",
+          "-XX:-ClipInlining",
           "-XX:-DontCompileHugeMethods",
           "-XX:+UnlockDiagnosticVMOptions",
           "-XX:+WhiteBoxAPI",

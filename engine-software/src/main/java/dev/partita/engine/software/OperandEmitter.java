@@ -1,6 +1,7 @@
 package dev.partita.engine.software;
 
 import static java.lang.constant.ConstantDescs.CD_Throwable;
+import static java.lang.constant.ConstantDescs.CD_int;
 import static java.lang.constant.ConstantDescs.CD_long;
 
 import java.lang.classfile.CodeBuilder;
@@ -120,8 +121,19 @@ abstract class OperandEmitter {
 
   private RegionFlags originOf = RegionFlags.STORED;
 
-  OperandEmitter(CodeBuilder b, ClassDesc self) {
+  /// Made for the JVM's optimizing compiler.
+  final boolean optimized;
+
+  /// Whether that is told the odds of branches.
+  private final boolean tellsOdds;
+
+  /// Whether it was, since this was false last.
+  boolean told;
+
+  OperandEmitter(CodeBuilder b, ClassDesc self, boolean optimized) {
     this.b = b;
+    this.optimized = optimized;
+    this.tellsOdds = optimized && Odds.AVAILABLE;
     this.self = self;
     exit = b.newLabel();
     flagEmitter = new FlagEmitter(this);
@@ -155,7 +167,86 @@ abstract class OperandEmitter {
 
   /// After a call that notes what was thrown instead of throwing it.
   final void checkThrown(Label leave) {
-    b.aload(C).getfield(CPU, "regionThrown", CD_Throwable).ifnonnull(leave);
+    b.aload(C).getfield(CPU, "regionThrown", CD_Throwable);
+    if (tellsOdds) {
+      var nothing = b.newLabel();
+      b.ifnull(nothing);
+      told = false;
+      insist(Odds.ALWAYS, nothing);
+      b.goto_(leave);
+      b.labelBinding(nothing);
+    } else {
+      b.ifnonnull(leave);
+    }
+  }
+
+  // ---- Branches
+
+  /// Goes to a label if the int on the stack, which is -1, 0 or 1, is not 0.
+  void ifNot0(Odds odds, Label label) {
+    if (tellsOdds) {
+      told = true;
+      odds.tell(b);
+    }
+    b.ifne(label);
+  }
+
+  /// Goes to a label if the int on the stack, which is -1, 0 or 1, is 0.
+  void if0(Odds odds, Label label) {
+    if (tellsOdds) {
+      told = true;
+      odds.negated().tell(b);
+    }
+    b.ifeq(label);
+  }
+
+  /// Behind a branch to a label that is mostly taken: tells so, if the compiler was not told with
+  /// the branch itself (HotSpot can be told about "equal" and "not equal" alone). It is told that
+  /// those who come by here mostly go there too, by a branch that is never taken.
+  void insist(Odds odds, Label label) {
+    if (tellsOdds && !told && odds != Odds.EVEN) {
+      b.aload(C).getfield(CPU, "never", CD_int);
+      ifNot0(odds, label);
+    }
+  }
+
+  /// Makes -1, 0 or 1 of the int on the stack.
+  void toOrder() {
+    if (tellsOdds) {
+      b.iconst_0();
+      compareInts();
+    }
+  }
+
+  /// Goes to a label if the two ints on the stack are equal.
+  void ifEqual(Odds odds, Label label) {
+    if (tellsOdds) {
+      compareInts();
+      if0(odds, label);
+    } else {
+      b.if_icmpeq(label);
+    }
+  }
+
+  /// Goes to a label if the two ints on the stack are not equal.
+  void ifNotEqual(Odds odds, Label label) {
+    if (tellsOdds) {
+      compareInts();
+      ifNot0(odds, label);
+    } else {
+      b.if_icmpne(label);
+    }
+  }
+
+  private void compareInts() {
+    invokeJava(Integer.class, "compareUnsigned", CD_int, CD_int, CD_int);
+  }
+
+  /// Resolves what these methods refer to.
+  void resolveOdds() {
+    if (tellsOdds) {
+      Odds.resolve(b);
+    }
   }
 
   // ---- State
@@ -420,7 +511,8 @@ abstract class OperandEmitter {
     memory.tableEntry(table, SLOT, 0);
     b.lload(ADDRESS);
     addConstant(size - 1);
-    b.loadConstant(Tlb.PAGE_MASK).land().lcmp().ifne(miss);
+    b.loadConstant(Tlb.PAGE_MASK).land().lcmp();
+    ifNot0(Odds.NEVER, miss);
     b.lload(ADDRESS);
     memory.tableEntry(table, SLOT, 1);
     b.ladd().lstore(HOST);

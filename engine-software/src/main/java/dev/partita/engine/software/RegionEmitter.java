@@ -184,6 +184,7 @@ final class RegionEmitter extends FormEmitter {
       b.aload(READ_TLB).arraylength().pop();
       b.aload(WRITE_TLB).arraylength().pop();
       b.aload(R).arraylength().pop();
+      b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).pop();
     }
     if (vector.used) {
       b.aload(C).getfield(CPU, "xmm", LONGS).astore(XMM);
@@ -222,6 +223,7 @@ final class RegionEmitter extends FormEmitter {
       b.getstatic(self, "OPERATIONS", OPERATION.arrayType()).iconst_0().aaload().pop();
     }
     memory.resolve();
+    resolveOdds();
     for (var call : calls) {
       for (var parameter : call.type().parameterList()) {
         if (parameter.equals(CD_long)) {
@@ -451,8 +453,12 @@ final class RegionEmitter extends FormEmitter {
     }
     if (back) {
       var stop = b.newLabel();
-      b.iload(LEFT).iflt(stop);
-      b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int).ifeq(labels[to.order]);
+      b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int);
+      b.iload(LEFT).bipush(31).ishr().ior();
+      toOrder();
+      // Not a conditional jump back: the compiler would keep its operand for the safepoint there.
+      ifNot0(Odds.NEVER, stop);
+      b.goto_(labels[to.order]);
       b.labelBinding(stop);
       if (meeting.isLate()) {
         settleFlags(state.flags());
@@ -518,8 +524,28 @@ final class RegionEmitter extends FormEmitter {
   /// Jcc.
   void conditional(int condition) {
     var way = wayTo(node.taken, node.offset + operation().target());
-    flagEmitter.branch(flags, condition, way);
+    var odds = odds();
+    told = false;
+    if (odds.compareTo(Odds.EVEN) >= 0) {
+      flagEmitter.branch(flags, condition, odds, way);
+      insist(odds, way);
+    } else {
+      var stay = b.newLabel();
+      flagEmitter.branch(flags, condition ^ 1, odds.negated(), stay);
+      insist(odds.negated(), stay);
+      b.goto_(way);
+      b.labelBinding(stay);
+    }
     next();
+  }
+
+  /// The odds that the jump at the end of the block is taken.
+  private Odds odds() {
+    int taken = node.went(node.taken);
+    int next = node.went(node.next);
+    return node.taken == null
+        ? Odds.of(node.went() - next, next)
+        : Odds.of(taken, node.next == null ? node.went() - taken : next);
   }
 
   void call() {
@@ -532,7 +558,8 @@ final class RegionEmitter extends FormEmitter {
   /// Pops the target into {@link #VALUE2}; faults if it is not canonical.
   void popTarget() {
     b.lstore(VALUE2);
-    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp().ifne(leaving());
+    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp();
+    ifNot0(Odds.NEVER, leaving());
   }
 
   /// Pushes the return address of an indirect call on the guest's stack.
@@ -563,8 +590,12 @@ final class RegionEmitter extends FormEmitter {
   /// Many are halved until few are left.
   private void dispatch(List<Node> targets) {
     if (targets.size() <= MOST_COMPARED) {
+      int all = node.went();
       for (var target : targets) {
-        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(edge(target));
+        int went = node.went(target);
+        all -= went;
+        b.lload(VALUE).loadConstant(target.offset).lcmp();
+        if0(Odds.of(went, all), edge(target));
       }
       return;
     }

@@ -55,6 +55,9 @@ final class RegionShape {
     /// For an indirect jump or call, or a return: where it may go.
     final List<Node> targets = new ArrayList<>();
 
+    /// Where control went when it was watched, and how often.
+    private Map<Block, Integer> went = Map.of();
+
     /// Number of edges within the region that lead here.
     int predecessors;
 
@@ -71,6 +74,16 @@ final class RegionShape {
 
     Operation last() {
       return block.operations[block.operations.length - 1];
+    }
+
+    /// How often control went on from here to a node when it was watched; 0 for none.
+    int went(@Nullable Node to) {
+      return to == null ? 0 : went.getOrDefault(to.block, 0);
+    }
+
+    /// How often control went on from here to anything.
+    int went() {
+      return went.values().stream().mapToInt(Integer::intValue).sum();
     }
 
     List<Node> successors() {
@@ -127,7 +140,9 @@ final class RegionShape {
     int kept = Math.clamp((int) (nodes.size() * part), 1, nodes.size() - 1);
     var copies = new HashMap<Node, Node>();
     for (var node : nodes.subList(0, kept)) {
-      copies.put(node, new Node(node.block, node.offset));
+      var copy = new Node(node.block, node.offset);
+      copy.went = node.went;
+      copies.put(node, copy);
     }
     var shape = new RegionShape(mode, pageDistance, pageOffset);
     shape.rip = rip;
@@ -381,6 +396,7 @@ final class RegionShape {
     }
 
     private void connect(Node node) {
+      node.went = watch.went(node.block);
       var last = node.last();
       switch (last.follow()) {
         case NEXT, REPEAT -> node.next = ends(node) ? null : found.get(node.offset + last.end);

@@ -179,11 +179,12 @@ final class Translator implements AutoCloseable {
     long generated = System.nanoTime();
     // Resolves all that the code refers to, and makes the JVM compile it.
     region.code.run(spare, 0, -1);
-    boolean requested = TIER == Tier.MIXED && !optimized && CompileRequest.AVAILABLE;
-    boolean compiled = requested && compileNow(region.code);
+    boolean requested =
+        TIER == Tier.MIXED && CompileRequest.AVAILABLE && (!optimized || Odds.AVAILABLE);
+    boolean compiled = requested && compileNow(region.code, optimized);
     if (requested && !compiled && region.shape.nodes.size() > 1) {
       // Too much for the compiler, which has limits of its own.
-      translate(region.shape.smaller(0.5), replaced, false, spare);
+      translate(region.shape.smaller(0.5), replaced, optimized, spare);
       return;
     }
     if (!compiled) {
@@ -208,12 +209,12 @@ final class Translator implements AutoCloseable {
     install(region);
   }
 
-  /// Has a region compiled by the quick compiler. Not by the optimizing one, whose code is slower
-  /// by up to a half if the JVM did not get there by its own rules.
-  private static boolean compileNow(RegionCode code) {
+  /// Has a region compiled.
+  private static boolean compileNow(RegionCode code, boolean optimized) {
     try {
       return CompileRequest.compile(
-          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class));
+          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class),
+          optimized ? CompileRequest.OPTIMIZING : CompileRequest.QUICK);
     } catch (NoSuchMethodException e) {
       throw new IllegalStateException(e);
     }

@@ -83,7 +83,7 @@ final class VectorEmitter {
   private void require(String what) {
     b.aload(OperandEmitter.C);
     e.invoke(SUPPORT, "has" + what, CD_boolean, OperandEmitter.CPU);
-    b.ifeq(e.leaving());
+    e.if0(Odds.NEVER, e.leaving());
   }
 
   // ---- Registers
@@ -243,6 +243,8 @@ final class VectorEmitter {
   }
 
   private void checkAligned(int size) {
-    b.lload(OperandEmitter.ADDRESS).l2i().loadConstant(size - 1).iand().ifne(e.leaving());
+    b.lload(OperandEmitter.ADDRESS).l2i().loadConstant(size - 1).iand();
+    e.toOrder();
+    e.ifNot0(Odds.NEVER, e.leaving());
   }
 }

@@ -28,6 +28,8 @@ final class Watch {
   final @Nullable Region replaces;
 
   private final Map<Block, int[]> runs = new IdentityHashMap<>();
+  private final Map<Block, Map<Block, Integer>> went = new IdentityHashMap<>();
+  private @Nullable Block before;
   private int watched;
 
   Watch(Block entry, long base, @Nullable Region replaces) {
@@ -40,6 +42,10 @@ final class Watch {
   void saw(Block block) {
     watched++;
     runs.computeIfAbsent(block, key -> new int[1])[0]++;
+    if (before != null) {
+      went.computeIfAbsent(before, key -> new IdentityHashMap<>()).merge(block, 1, Integer::sum);
+    }
+    before = block;
   }
 
   /// Whether enough was seen.
@@ -49,6 +55,11 @@ final class Watch {
     return watched >= ENOUGH && c.rip == base
         || watched >= BLOCKS && c.mode == entry.mode
         || watched >= LONGEST;
+  }
+
+  /// Which blocks came after a block, and how often.
+  Map<Block, Integer> went(Block block) {
+    return went.getOrDefault(block, Map.of());
   }
 
   /// How often a block ran.
