@@ -243,18 +243,17 @@ final class FlagEmitter {
   /// Jumps to a label if a condition holds; else goes on behind.
   ///
   /// @param condition the opcode's low four bits
-  /// @param odds that it holds
-  void branch(RegionFlags f, int condition, Odds odds, Label label) {
+  void branch(RegionFlags f, int condition, Label label) {
     boolean negated = (condition & 1) != 0;
     boolean done =
         switch (condition >> 1) {
-          case 1 -> below(f, negated, odds, label);
-          case 2 -> zero(f, negated, odds, label);
-          case 3 -> belowOrEqual(f, negated, odds, label);
-          case 4 -> sign(f, negated, odds, label);
-          case 5 -> parity(f, negated, odds, label);
-          case 6 -> less(f, negated, odds, label);
-          case 7 -> lessOrEqual(f, negated, odds, label);
+          case 1 -> below(f, negated, label);
+          case 2 -> zero(f, negated, label);
+          case 3 -> belowOrEqual(f, negated, label);
+          case 4 -> sign(f, negated, label);
+          case 5 -> parity(f, negated, label);
+          case 6 -> less(f, negated, label);
+          case 7 -> lessOrEqual(f, negated, label);
           default -> false;
         };
     if (!done) {
@@ -262,46 +261,43 @@ final class FlagEmitter {
       pushCarry(f);
       b.loadConstant(condition);
       e.invoke(OperandEmitter.SUPPORT, "holds", CD_boolean, CD_long, CD_long, CD_int);
-      e.ifNot0(odds, label);
+      b.ifne(label);
     }
   }
 
-  private boolean zero(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean zero(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
       case SUB -> {
         e.push(f.a(), f.size());
         e.push(f.b(), f.size());
         if (f.wide()) {
           b.lcmp();
-          ifZero(negated, odds, label);
+          ifZero(negated, label);
         } else if (negated) {
-          e.ifNotEqual(odds, label);
+          b.if_icmpne(label);
         } else {
-          e.ifEqual(odds, label);
+          b.if_icmpeq(label);
         }
       }
       case ROTATE, CARRY -> {
-        return zero(before(f), negated, odds, label);
+        return zero(before(f), negated, label);
       }
       case BITS -> {
         b.lload(f.r()).lconst_0().lcmp();
-        ifZero(negated, odds, label);
+        ifZero(negated, label);
       }
       case ORDER -> {
         b.iload(f.r()).iconst_1().iand();
-        ifZero(negated, odds, label);
+        ifZero(negated, label);
       }
       case MULTIPLY, PRODUCT, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY -> {
         pushResult(f);
         b.lconst_0().lcmp();
-        ifZero(negated, odds, label);
+        ifZero(negated, label);
       }
       default -> {
         pushTestable(f);
-        if (f.size() != 8) {
-          e.toOrder();
-        }
-        ifZero(negated, odds, label);
+        ifZero(negated, label);
       }
     }
     return true;
@@ -317,11 +313,11 @@ final class FlagEmitter {
     }
   }
 
-  private void ifZero(boolean negated, Odds odds, Label label) {
+  private void ifZero(boolean negated, Label label) {
     if (negated) {
-      e.ifNot0(odds, label);
+      b.ifne(label);
     } else {
-      e.if0(odds, label);
+      b.ifeq(label);
     }
   }
 
@@ -341,7 +337,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean sign(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean sign(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
       case ROTATE, CARRY, STORED, JOINED, SHL_BY, SHR_BY, SAR_BY, ORDER -> {
         return false;
@@ -373,7 +369,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean below(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean below(RegionFlags f, boolean negated, Label label) {
     if (f.kind() == Kind.SUB || (f.kind() == Kind.ADD && f.size() >= 4)) {
       // A sum is below its operands when it overflowed.
       if (f.kind() == Kind.SUB) {
@@ -393,12 +389,12 @@ final class FlagEmitter {
     }
     switch (f.kind()) {
       case INC, DEC -> {
-        return below(before(f), negated, odds, label);
+        return below(before(f), negated, label);
       }
       case BITS -> {
         pushBitsCarry(f);
         b.lconst_0().lcmp();
-        ifZero(!negated, odds, label);
+        ifZero(!negated, label);
       }
       case LOGIC -> {
         if (negated) {
@@ -416,13 +412,13 @@ final class FlagEmitter {
       default -> {
         pushCarryBit(f);
         b.l2i();
-        ifZero(!negated, odds, label);
+        ifZero(!negated, label);
       }
     }
     return true;
   }
 
-  private boolean belowOrEqual(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean belowOrEqual(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushUnsignedPair(f.a(), f.b(), f.size());
@@ -437,14 +433,14 @@ final class FlagEmitter {
         return true;
       }
       case LOGIC -> {
-        return zero(f, negated, odds, label);
+        return zero(f, negated, label);
       }
       case ORDER -> {
         b.iload(f.r()).iconst_1();
         if (negated) {
-          e.ifEqual(odds, label);
+          b.if_icmpeq(label);
         } else {
-          e.ifNotEqual(odds, label);
+          b.if_icmpne(label);
         }
         return true;
       }
@@ -454,22 +450,22 @@ final class FlagEmitter {
         b.lconst_0().lcmp().iflt(negated ? not : label);
         pushResult(f);
         b.lconst_0().lcmp();
-        ifZero(negated, odds, label);
+        ifZero(negated, label);
         b.labelBinding(not);
         return true;
       }
     }
   }
 
-  private boolean parity(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean parity(RegionFlags f, boolean negated, Label label) {
     if (f.kind() != Kind.ORDER) {
       return false;
     }
     b.iload(f.r()).iconst_2();
     if (negated) {
-      e.ifNotEqual(odds, label);
+      b.if_icmpne(label);
     } else {
-      e.ifEqual(odds, label);
+      b.if_icmpeq(label);
     }
     return true;
   }
@@ -489,7 +485,7 @@ final class FlagEmitter {
     }
   }
 
-  private boolean less(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean less(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushSignedPair(f);
@@ -510,13 +506,13 @@ final class FlagEmitter {
         pushResult(f);
         pushCarry(f);
         e.invoke(OperandEmitter.SUPPORT, "less", CD_boolean, CD_long, CD_long);
-        ifZero(!negated, odds, label);
+        ifZero(!negated, label);
       }
     }
     return true;
   }
 
-  private boolean lessOrEqual(RegionFlags f, boolean negated, Odds odds, Label label) {
+  private boolean lessOrEqual(RegionFlags f, boolean negated, Label label) {
     switch (f.kind()) {
       case SUB -> {
         pushSignedPair(f);
@@ -553,7 +549,7 @@ final class FlagEmitter {
     }
     var yes = b.newLabel();
     var end = b.newLabel();
-    branch(f, condition, Odds.EVEN, yes);
+    branch(f, condition, yes);
     b.iconst_0().goto_(end);
     b.labelBinding(yes);
     b.iconst_1();

@@ -158,7 +158,7 @@ abstract class FormEmitter extends OperandEmitter {
     } else {
       b.istore(VALUE);
     }
-    flagEmitter.branch(flags, condition, Odds.EVEN, yes);
+    flagEmitter.branch(flags, condition, yes);
     pushValue(size);
     b.goto_(end);
     b.labelBinding(yes);

@@ -81,8 +81,9 @@ enum Odds {
     return values()[values().length - 1 - ordinal()];
   }
 
-  /// Replaces the int on the stack, which is -1, 0 or 1, by one that is 0 if it was; these are the
-  /// odds that it is not 0. The next instruction has to be the branch.
+  /// Leaves the int on the stack, which is 0 or 1; these are the odds that it is 1. The next
+  /// instruction has to be the branch that asks. (With -1 HotSpot makes wrong code: it takes the
+  /// value for a boolean.)
   void tell(CodeBuilder b) {
     b.getstatic(HOLDER, name(), COUNTS).invokestatic(TELLER, TELL, TELL_TYPE);
   }
@@ -103,7 +104,7 @@ enum Odds {
           MethodHandles.publicLookup()
               .findStatic(type, TELL, MethodType.methodType(int.class, int.class, int[].class));
       return (int) tell.invokeExact(0, new int[2]) == 0
-          && (int) tell.invokeExact(-1, new int[2]) == 1;
+          && (int) tell.invokeExact(1, new int[2]) == 1;
     } catch (Throwable e) {
       return false;
     }

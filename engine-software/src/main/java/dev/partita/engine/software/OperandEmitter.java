@@ -127,9 +127,6 @@ abstract class OperandEmitter {
   /// Whether that is told the odds of branches.
   private final boolean tellsOdds;
 
-  /// Whether it was, since this was false last.
-  boolean told;
-
   OperandEmitter(CodeBuilder b, ClassDesc self, boolean optimized) {
     this.b = b;
     this.optimized = optimized;
@@ -171,7 +168,6 @@ abstract class OperandEmitter {
     if (tellsOdds) {
       var nothing = b.newLabel();
       b.ifnull(nothing);
-      told = false;
       insist(Odds.ALWAYS, nothing);
       b.goto_(leave);
       b.labelBinding(nothing);
@@ -182,64 +178,49 @@ abstract class OperandEmitter {
 
   // ---- Branches
 
-  /// Goes to a label if the int on the stack, which is -1, 0 or 1, is not 0.
-  void ifNot0(Odds odds, Label label) {
+  /// Goes to a label if the int on the stack, which is 0 or 1, is 1.
+  void if1(Odds odds, Label label) {
     if (tellsOdds) {
-      told = true;
       odds.tell(b);
     }
     b.ifne(label);
   }
 
-  /// Goes to a label if the int on the stack, which is -1, 0 or 1, is 0.
+  /// Goes to a label if the int on the stack, which is 0 or 1, is 0.
   void if0(Odds odds, Label label) {
     if (tellsOdds) {
-      told = true;
       odds.negated().tell(b);
     }
     b.ifeq(label);
   }
 
-  /// Behind a branch to a label that is mostly taken: tells so, if the compiler was not told with
-  /// the branch itself (HotSpot can be told about "equal" and "not equal" alone). It is told that
-  /// those who come by here mostly go there too, by a branch that is never taken.
-  void insist(Odds odds, Label label) {
-    if (tellsOdds && !told && odds != Odds.EVEN) {
-      b.aload(C).getfield(CPU, "never", CD_int);
-      ifNot0(odds, label);
+  /// Replaces the two longs on the stack by 0 if they are equal, else by 1; or by anything but 0,
+  /// if no compiler is told.
+  void differ() {
+    if (tellsOdds) {
+      // The compiler makes one comparison of both. Without a sign, that with 0 has no third result.
+      b.lxor().lconst_0();
+      invokeJava(Long.class, "compareUnsigned", CD_int, CD_long, CD_long);
+    } else {
+      b.lcmp();
     }
   }
 
-  /// Makes -1, 0 or 1 of the int on the stack.
-  void toOrder() {
+  /// Replaces the int on the stack by 1 if it is not 0; or leaves it, if no compiler is told.
+  void toBit() {
     if (tellsOdds) {
       b.iconst_0();
-      compareInts();
+      invokeJava(Integer.class, "compareUnsigned", CD_int, CD_int, CD_int);
     }
   }
 
-  /// Goes to a label if the two ints on the stack are equal.
-  void ifEqual(Odds odds, Label label) {
+  /// Behind a branch to a label that is mostly taken, for which the compiler cannot be told so. It
+  /// is told that those who come by here mostly go there too, by a branch that is never taken.
+  void insist(Odds odds, Label label) {
     if (tellsOdds) {
-      compareInts();
-      if0(odds, label);
-    } else {
-      b.if_icmpeq(label);
+      b.aload(C).getfield(CPU, "never", CD_int);
+      if1(odds, label);
     }
-  }
-
-  /// Goes to a label if the two ints on the stack are not equal.
-  void ifNotEqual(Odds odds, Label label) {
-    if (tellsOdds) {
-      compareInts();
-      ifNot0(odds, label);
-    } else {
-      b.if_icmpne(label);
-    }
-  }
-
-  private void compareInts() {
-    invokeJava(Integer.class, "compareUnsigned", CD_int, CD_int, CD_int);
   }
 
   /// Resolves what these methods refer to.
@@ -511,8 +492,9 @@ abstract class OperandEmitter {
     memory.tableEntry(table, SLOT, 0);
     b.lload(ADDRESS);
     addConstant(size - 1);
-    b.loadConstant(Tlb.PAGE_MASK).land().lcmp();
-    ifNot0(Odds.NEVER, miss);
+    b.loadConstant(Tlb.PAGE_MASK).land();
+    differ();
+    if1(Odds.NEVER, miss);
     b.lload(ADDRESS);
     memory.tableEntry(table, SLOT, 1);
     b.ladd().lstore(HOST);

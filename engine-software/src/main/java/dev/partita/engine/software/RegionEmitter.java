@@ -455,9 +455,9 @@ final class RegionEmitter extends FormEmitter {
       var stop = b.newLabel();
       b.aload(PROCESSOR).getfield(OWNER, "attention", CD_int);
       b.iload(LEFT).bipush(31).ishr().ior();
-      toOrder();
+      toBit();
       // Not a conditional jump back: the compiler would keep its operand for the safepoint there.
-      ifNot0(Odds.NEVER, stop);
+      if1(Odds.NEVER, stop);
       b.goto_(labels[to.order]);
       b.labelBinding(stop);
       if (meeting.isLate()) {
@@ -525,13 +525,14 @@ final class RegionEmitter extends FormEmitter {
   void conditional(int condition) {
     var way = wayTo(node.taken, node.offset + operation().target());
     var odds = odds();
-    told = false;
-    if (odds.compareTo(Odds.EVEN) >= 0) {
-      flagEmitter.branch(flags, condition, odds, way);
+    if (odds == Odds.EVEN) {
+      flagEmitter.branch(flags, condition, way);
+    } else if (odds.compareTo(Odds.EVEN) > 0) {
+      flagEmitter.branch(flags, condition, way);
       insist(odds, way);
     } else {
       var stay = b.newLabel();
-      flagEmitter.branch(flags, condition ^ 1, odds.negated(), stay);
+      flagEmitter.branch(flags, condition ^ 1, stay);
       insist(odds.negated(), stay);
       b.goto_(way);
       b.labelBinding(stay);
@@ -558,8 +559,9 @@ final class RegionEmitter extends FormEmitter {
   /// Pops the target into {@link #VALUE2}; faults if it is not canonical.
   void popTarget() {
     b.lstore(VALUE2);
-    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2).lcmp();
-    ifNot0(Odds.NEVER, leaving());
+    b.lload(VALUE2).bipush(16).lshl().bipush(16).lshr().lload(VALUE2);
+    differ();
+    if1(Odds.NEVER, leaving());
   }
 
   /// Pushes the return address of an indirect call on the guest's stack.
@@ -594,7 +596,8 @@ final class RegionEmitter extends FormEmitter {
       for (var target : targets) {
         int went = node.went(target);
         all -= went;
-        b.lload(VALUE).loadConstant(target.offset).lcmp();
+        b.lload(VALUE).loadConstant(target.offset);
+        differ();
         if0(Odds.of(went, all), edge(target));
       }
       return;

@@ -244,7 +244,7 @@ final class VectorEmitter {
 
   private void checkAligned(int size) {
     b.lload(OperandEmitter.ADDRESS).l2i().loadConstant(size - 1).iand();
-    e.toOrder();
-    e.ifNot0(Odds.NEVER, e.leaving());
+    e.toBit();
+    e.if1(Odds.NEVER, e.leaving());
   }
 }
