@@ -81,9 +81,8 @@ enum Odds {
     return values()[values().length - 1 - ordinal()];
   }
 
-  /// Leaves the int on the stack, which is 0 or 1; these are the odds that it is 1. The next
-  /// instruction has to be the branch that asks. (With -1 HotSpot makes wrong code: it takes the
-  /// value for a boolean.)
+  /// Leaves the int on the stack, which is 0 or 1 (HotSpot takes it for a boolean); these are the
+  /// odds that it is 1. The next instruction has to be the branch that asks.
   void tell(CodeBuilder b) {
     b.getstatic(HOLDER, name(), COUNTS).invokestatic(TELLER, TELL, TELL_TYPE);
   }

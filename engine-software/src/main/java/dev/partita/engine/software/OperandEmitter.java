@@ -209,8 +209,9 @@ abstract class OperandEmitter {
   /// Replaces the int on the stack by 1 if it is not 0; or leaves it, if no compiler is told.
   void toBit() {
     if (tellsOdds) {
-      b.iconst_0();
-      invokeJava(Integer.class, "compareUnsigned", CD_int, CD_int, CD_int);
+      // As a long: with Integer.compareUnsigned HotSpot makes wrong code now and then.
+      b.i2l().lconst_0();
+      invokeJava(Long.class, "compareUnsigned", CD_int, CD_long, CD_long);
     }
   }
 

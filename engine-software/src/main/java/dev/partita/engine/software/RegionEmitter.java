@@ -592,13 +592,13 @@ final class RegionEmitter extends FormEmitter {
   /// Many are halved until few are left.
   private void dispatch(List<Node> targets) {
     if (targets.size() <= MOST_COMPARED) {
-      int all = node.went();
+      Label way = null;
       for (var target : targets) {
-        int went = node.went(target);
-        all -= went;
-        b.lload(VALUE).loadConstant(target.offset);
-        differ();
-        if0(Odds.of(went, all), edge(target));
+        way = edge(target);
+        b.lload(VALUE).loadConstant(target.offset).lcmp().ifeq(way);
+      }
+      if (way != null) {
+        insist(Odds.ALWAYS, way);
       }
       return;
     }

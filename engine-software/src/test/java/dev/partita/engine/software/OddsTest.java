@@ -12,6 +12,7 @@ class OddsTest {
   @Test
   void theCompilerCanBeTold() {
     assertThat(Odds.AVAILABLE).isTrue();
+    assertThat(CompileRequest.AVAILABLE).isTrue();
   }
 
   @ParameterizedTest
