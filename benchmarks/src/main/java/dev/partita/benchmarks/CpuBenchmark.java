@@ -15,13 +15,10 @@ import picocli.CommandLine.Parameters;
 /// Runs small programs of real kinds in a guest under Partita and under QEMU's TCG, with the same
 /// kernel, and compares how fast they are.
 ///
-/// Partita's rates as parts of QEMU's (7.2), two runs on a machine of 2 cores without other work:
-/// sha256 1.34 and 1.31, sort 0.26 and 0.80, bignum 1.01 and 0.52, compression 0.80 and 0.75,
-/// interpreter 0.89 and 0.88, calls 1.73 and 1.20, pointers 2.19 and 2.27, strings 0.89 and 0.92,
-/// doubles 1.50 and 1.58, vectors 2.48 and 2.30, syscalls 1.06 and 1.00, faults 0.99 and 0.87,
-/// crc32 1.01 and 0.84, sieve 1.30 and 1.28; geometric means 1.11 and 1.09. Partita alone sorted
-/// 122, 367, 216, 432 and 413 rounds a second in five runs, QEMU 462 and 456: its rate depends on
-/// the regions that happen to be made.
+/// Partita's rates as parts of QEMU's (7.2), one run on a machine of 2 cores without other work:
+/// sha256 1.92, sort 0.83, bignum 0.67, compression 0.90, interpreter 0.97, calls 1.34, pointers
+/// 2.24, strings 0.95, doubles 1.80, vectors 2.42, syscalls 1.15, faults 1.04, crc32 0.94, sieve
+/// 1.36; geometric mean 1.23.
 @Command(
     name = "cpu",
     description = {
