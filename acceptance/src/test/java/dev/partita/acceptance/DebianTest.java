@@ -2,7 +2,10 @@ package dev.partita.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +64,23 @@ class DebianTest {
       partita.expect("Linux version 6.", BOOT_SECONDS);
       partita.expect("nothing here lasts", BOOT_SECONDS);
       partita.expect(PROMPT, SECONDS);
+      partita.type("poweroff\n");
+      assertThat(partita.exitCode(SECONDS)).as("%s", partita).isZero();
+    }
+  }
+
+  /// For as long as it takes until the software engine's optimizing compiler has all of it.
+  @Test
+  void whatIsPackedComesBackAsItWas() throws Exception {
+    var digest = MessageDigest.getInstance("SHA-256");
+    for (int i = 1; i <= 300_000; i++) {
+      digest.update((i + "\n").getBytes(StandardCharsets.US_ASCII));
+    }
+    try (var partita = booted()) {
+      partita.type("for i in 1 2 3 4 5 6; do seq 1 300000 | gzip | gunzip | sha256sum; done >r\n");
+      partita.expect(PROMPT, BOOT_SECONDS);
+      partita.type("sort r | uniq -c\n");
+      partita.expect(" 6 " + HexFormat.of().formatHex(digest.digest()), SECONDS);
       partita.type("poweroff\n");
       assertThat(partita.exitCode(SECONDS)).as("%s", partita).isZero();
     }
