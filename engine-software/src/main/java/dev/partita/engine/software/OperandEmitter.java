@@ -125,7 +125,7 @@ abstract class OperandEmitter {
   final boolean optimized;
 
   /// Whether that is told the odds of branches.
-  private final boolean tellsOdds;
+  final boolean tellsOdds;
 
   OperandEmitter(CodeBuilder b, ClassDesc self, boolean optimized) {
     this.b = b;

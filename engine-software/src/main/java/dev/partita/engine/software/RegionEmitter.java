@@ -525,7 +525,7 @@ final class RegionEmitter extends FormEmitter {
   void conditional(int condition) {
     var way = wayTo(node.taken, node.offset + operation().target());
     var odds = odds();
-    if (odds == Odds.EVEN) {
+    if (!tellsOdds || odds == Odds.EVEN) {
       flagEmitter.branch(flags, condition, way);
     } else if (odds.compareTo(Odds.EVEN) > 0) {
       flagEmitter.branch(flags, condition, way);
