@@ -49,13 +49,15 @@ final class CompileRequest {
 
   private CompileRequest() {}
 
-  /// Compiles a method; waits for it if the JVM was told not to compile that one in the background.
+  /// Compiles the code of a region, which has to have run once so that all that it refers to is
+  /// resolved; waits for it if the JVM was told not to compile such code in the background.
   ///
   /// @param compiler {@link #QUICK} or {@link #OPTIMIZING}
   /// @return whether it was compiled or is going to be
-  static boolean compile(Executable method, int compiler) {
+  static boolean compile(RegionCode code, int compiler) {
     try {
-      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, compiler);
+      Executable run = code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class);
+      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(run, compiler);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

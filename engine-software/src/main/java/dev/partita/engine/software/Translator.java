@@ -181,7 +181,8 @@ final class Translator implements AutoCloseable {
     region.code.run(spare, 0, -1);
     boolean requested =
         TIER == Tier.MIXED && CompileRequest.AVAILABLE && (!optimized || Odds.AVAILABLE);
-    boolean compiled = requested && compileNow(region.code, optimized);
+    int compiler = optimized ? CompileRequest.OPTIMIZING : CompileRequest.QUICK;
+    boolean compiled = requested && CompileRequest.compile(region.code, compiler);
     if (requested && !compiled && region.shape.nodes.size() > 1) {
       // Too much for the compiler, which has limits of its own.
       translate(region.shape.smaller(0.5), replaced, optimized, spare);
@@ -207,17 +208,6 @@ final class Translator implements AutoCloseable {
       region.reviewLike(replaced);
     }
     install(region);
-  }
-
-  /// Has a region compiled.
-  private static boolean compileNow(RegionCode code, boolean optimized) {
-    try {
-      return CompileRequest.compile(
-          code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class),
-          optimized ? CompileRequest.OPTIMIZING : CompileRequest.QUICK);
-    } catch (NoSuchMethodException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   /// Calls that make the JVM compile a region before any processor runs it, by the thresholds that

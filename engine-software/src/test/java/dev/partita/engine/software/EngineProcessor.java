@@ -237,13 +237,9 @@ final class EngineProcessor {
     long rip = cpu.rip;
     region.code.run(cpu, 0, -1);
     cpu.rip = rip;
-    try {
-      var run = region.code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class);
-      if (CompileRequest.AVAILABLE && !CompileRequest.compile(run, CompileRequest.OPTIMIZING)) {
-        throw new AssertionError("a region that is not compiled");
-      }
-    } catch (NoSuchMethodException e) {
-      throw new AssertionError(e);
+    if (CompileRequest.AVAILABLE
+        && !CompileRequest.compile(region.code, CompileRequest.OPTIMIZING)) {
+      throw new AssertionError("a region that is not compiled");
     }
   }
 
