@@ -27,7 +27,9 @@ final class AtomicInstructions {
     if (!i.isMemory()) {
       return null;
     }
-    return i.rexW() ? new CompareExchange16(i.operand()) : new CompareExchange8(i.operand());
+    return i.rexW()
+        ? new CompareExchange16(i.operand(), i.lock)
+        : new CompareExchange8(i.operand());
   }
 
   private static void setZero(Cpu c, boolean zero) {
@@ -148,9 +150,11 @@ final class AtomicInstructions {
 
   private static final class CompareExchange16 extends Operation {
     final MemoryOperand memory;
+    final boolean locked;
 
-    CompareExchange16(MemoryOperand memory) {
+    CompareExchange16(MemoryOperand memory, boolean locked) {
       this.memory = memory;
+      this.locked = locked;
     }
 
     @Override
@@ -160,7 +164,12 @@ final class AtomicInstructions {
         throw c.generalProtection(0);
       }
       long[] r = c.r;
-      boolean done = c.compareExchange128(address, r[Cpu.RAX], r[Cpu.RDX], r[Cpu.RBX], r[Cpu.RCX]);
+      long low = r[Cpu.RAX];
+      long high = r[Cpu.RDX];
+      boolean done =
+          locked
+              ? c.compareExchange128(address, low, high, r[Cpu.RBX], r[Cpu.RCX])
+              : c.exchange128(address, low, high, r[Cpu.RBX], r[Cpu.RCX]);
       setZero(c, done);
       if (!done) {
         r[Cpu.RAX] = c.mmu.oldLow;

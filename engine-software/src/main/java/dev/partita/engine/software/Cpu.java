@@ -658,6 +658,12 @@ final class Cpu {
     return mmu.compareExchange128(address, expectLow, expectHigh, low, high);
   }
 
+  /// The same, but another processor may come between: CMPXCHG16B without LOCK. Linux allocates
+  /// memory that way, from lists that belong to one processor.
+  boolean exchange128(long address, long expectLow, long expectHigh, long low, long high) {
+    return mmu.exchange128(address, expectLow, expectHigh, low, high);
+  }
+
   /// What RDRAND and RDSEED draw from: the host's generator if no other was set. Does not block.
   RandomGenerator random() {
     var g = entropy;

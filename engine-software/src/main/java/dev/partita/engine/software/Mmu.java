@@ -738,22 +738,12 @@ final class Mmu {
 
   /// See {@link Cpu#compareExchange128}.
   boolean compareExchange128(long address, long expectLow, long expectHigh, long low, long high) {
-    probeWrite(address, 8);
-    probeWrite(address + 8, 8);
+    probeWrite(address, 16);
     long physical;
     try (var ignored = partition.rendezvous().exclusive(c.owner)) {
       // Looked up here: it may have changed while the others were brought to a stand.
-      int slot = Tlb.slot(address);
-      if (c.writeTlb[slot] == (address & Tlb.PAGE_MASK)) {
-        long at = address + c.writeTlb[slot + 1];
-        oldLow = Raw.getLong(at);
-        oldHigh = Raw.getLong(at + 8);
-        if (oldLow != expectLow || oldHigh != expectHigh) {
-          return false;
-        }
-        Raw.setLong(at, low);
-        Raw.setLong(at + 8, high);
-        return true;
+      if (c.writeTlb[Tlb.slot(address)] == (address & Tlb.PAGE_MASK)) {
+        return exchange128(address, expectLow, expectHigh, low, high);
       }
       physical = translate(address, WRITE);
       if (memory.offset(physical) >= 0) {
@@ -762,6 +752,24 @@ final class Mmu {
     }
     // A device, as in compareExchangeCrossing.
     return exchangePhysical(physical, expectLow, expectHigh, low, high);
+  }
+
+  /// See {@link Cpu#exchange128}.
+  boolean exchange128(long address, long expectLow, long expectHigh, long low, long high) {
+    int slot = Tlb.slot(address);
+    if (c.writeTlb[slot] != (address & Tlb.PAGE_MASK)) {
+      probeWrite(address, 16);
+      return exchangePhysical(translate(address, WRITE), expectLow, expectHigh, low, high);
+    }
+    long at = address + c.writeTlb[slot + 1];
+    oldLow = Raw.getLong(at);
+    oldHigh = Raw.getLong(at + 8);
+    if (oldLow != expectLow || oldHigh != expectHigh) {
+      return false;
+    }
+    Raw.setLong(at, low);
+    Raw.setLong(at + 8, high);
+    return true;
   }
 
   private boolean exchangePhysical(

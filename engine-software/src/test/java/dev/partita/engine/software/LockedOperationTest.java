@@ -113,6 +113,7 @@ class LockedOperationTest {
       strings = {
         "F0 01 04 25 FE 6F 00 00", // LOCK ADD across the edge of RAM
         "F0 48 0F C7 0C 25 00 70 00 00", // LOCK CMPXCHG16B on a device
+        "48 0F C7 0C 25 00 70 00 00", // CMPXCHG16B on a device
         "F0 0F C7 0C 25 FC 6F 00 00" // LOCK CMPXCHG8B across
       })
   @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
