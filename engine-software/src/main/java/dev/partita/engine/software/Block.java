@@ -65,6 +65,13 @@ final class Block {
   /// does not matter.
   int heat = SoftwareProcessor.HEAT;
 
+  /// How often it is to get hot before it is watched again. Racy, like {@link #heat}.
+  private int spared;
+
+  /// Times that a block, once found not to be worth a region of its own, gets hot before it is
+  /// looked at again: while it is watched, all runs in the interpreter.
+  private static final int SPARED = 256;
+
   /// The region that begins here.
   volatile @Nullable Region region;
 
@@ -76,6 +83,16 @@ final class Block {
 
   private static final long[] NONE_SEEN = {};
   private static final int MAX_SEEN = 16;
+
+  /// It got hot, but no region that begins here is worth its making.
+  void notWorthwhile() {
+    spared = SPARED;
+  }
+
+  /// It got hot: whether to look if a region is worth its making.
+  boolean mayBeWatched() {
+    return spared <= 0 || --spared == 0;
+  }
 
   /// Notes where an indirect jump went.
   void sawTarget(long delta) {

@@ -55,9 +55,23 @@ final class CompileRequest {
   /// @param compiler {@link #QUICK} or {@link #OPTIMIZING}
   /// @return whether it was compiled or is going to be
   static boolean compile(RegionCode code, int compiler) {
+    return compile(code.getClass(), "run", compiler, Cpu.class, long.class, int.class);
+  }
+
+  /// Compiles a method of the engine once and for all: code of the quick compiler without counters
+  /// is never replaced. Left to HotSpot, a method that runs always and meets ever new classes may
+  /// stay with the quick compiler's code with counters, which all processors write.
+  static void compile(Class<?> owner, String name, Class<?>... parameters) {
+    if (AVAILABLE) {
+      compile(owner, name, QUICK, parameters);
+    }
+  }
+
+  private static boolean compile(
+      Class<?> owner, String name, int compiler, Class<?>... parameters) {
     try {
-      Executable run = code.getClass().getDeclaredMethod("run", Cpu.class, long.class, int.class);
-      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(run, compiler);
+      Executable method = owner.getDeclaredMethod(name, parameters);
+      return (boolean) Objects.requireNonNull(COMPILE).invokeExact(method, compiler);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

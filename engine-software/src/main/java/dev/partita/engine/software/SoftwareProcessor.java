@@ -59,9 +59,12 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// How often a block must have been interpreted to become part of another's region.
   static final int WARM = HEAT / 32;
 
-  /// What is counted by block or region is counted at random for many at once, this many at most:
-  /// what all processors write at each step would go from one's cache to the other's.
-  private static final int MOST_AT_ONCE = Math.clamp(HEAT / 1024, 1, 32);
+  /// What is counted by block is counted at random for many at once, this many at most: what all
+  /// processors write at each step would go from one's cache to the other's.
+  private static final int MOST_BLOCKS = Math.clamp(HEAT / 1024, 1, 32);
+
+  /// Likewise, runs of regions, which are read at each step too.
+  private static final int MOST_RUNS = Math.clamp(HEAT / 256, 1, 128);
 
   /// Instructions that a region may execute before it returns, so that statistics stay fresh.
   private static final int REGION_BUDGET = 100_000;
@@ -581,20 +584,22 @@ final class SoftwareProcessor implements VirtualProcessor {
   }
 
   /// When to count again, in blocks or runs of regions: at random, so that no loop is in step with
-  /// it. Uniform from 1 to {@link #MOST_AT_ONCE}.
-  private int nextSample() {
+  /// it.
+  ///
+  /// @param most uniform from 1 to this
+  private int nextSample(int most) {
     // Marsaglia's xorshift.
     random ^= random << 13;
     random ^= random >>> 7;
     random ^= random << 17;
-    return 1 + (int) ((random & 0xFFFF) * MOST_AT_ONCE >>> 16);
+    return 1 + (int) ((random & 0xFFFF) * most >>> 16);
   }
 
   /// A block was interpreted, and is counted for all since the last that was: notes where it went,
   /// and asks for a region if it is time.
   private void warm(Cpu c, Block block) {
     int together = blocksTogether;
-    blocksTogether = nextSample();
+    blocksTogether = nextSample(MOST_BLOCKS);
     blocksLeft = blocksTogether;
     switch (block.operations[block.operations.length - 1].follow()) {
       case INDIRECT_JUMP, INDIRECT_CALL -> block.sawTarget(c.rip - c.r[Cpu.RIP_BASE]);
@@ -620,6 +625,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         && block.mode == c.mode
         && block.region == null
         && block.valid
+        && block.mayBeWatched()
         && !partition.translator().requestAgain(block)) {
       startWatch(c, block, c.r[Cpu.RIP_BASE], null);
     }
@@ -652,6 +658,8 @@ final class SoftwareProcessor implements VirtualProcessor {
     if (replaces == null) {
       if (Translator.TIER == Translator.Tier.TRANSLATOR || shape.isWorthwhile()) {
         translator.request(shape);
+      } else {
+        entry.notWorthwhile();
       }
     } else if (replaces.executed >= OPTIMIZE && !replaces.optimized) {
       translator.optimize(replaces, shape);
@@ -724,7 +732,7 @@ final class SoftwareProcessor implements VirtualProcessor {
   /// again.
   private void sample(Cpu c, Region region, long base, RegionExit exit, int executed) {
     int runs = regionsTogether;
-    regionsTogether = nextSample();
+    regionsTogether = nextSample(MOST_RUNS);
     regionsLeft = regionsTogether;
     boolean again = false;
     if (exit == RegionExit.INDIRECT) {
@@ -736,7 +744,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     long before = region.executed;
     long now = before + (long) executed * runs;
     region.executed = now;
-    if (again || before < OPTIMIZE && now >= OPTIMIZE) {
+    if (again || !region.optimized && before < OPTIMIZE && now >= OPTIMIZE) {
       startWatch(c, region.entry(), base, region);
     }
   }

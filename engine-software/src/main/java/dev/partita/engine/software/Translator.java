@@ -43,6 +43,9 @@ final class Translator implements AutoCloseable {
 
   Translator(SoftwarePartition partition) {
     this.partition = partition;
+    if (TIER == Tier.MIXED) {
+      CompileRequest.compile(RegionSupport.class, "execute", Operation.class, Cpu.class);
+    }
     this.journal = new RegionJournal(partition);
   }
 
