@@ -18,17 +18,17 @@ import picocli.CommandLine.Option;
 /// script that prints a marker and powers off.
 ///
 /// Linux 6.1.0-56-cloud-amd64, 1 processor, 512 MiB, translator on, QEMU 7.2, 2 shared cores, JDK
-/// 25.0.3; median of 3, of 2 for the login (2026-11-22). With the interpreter alone, in a run with
-/// other work on the machine, start to script took 6.07 s where the translator took 5.57 s.
+/// 25.0.3; median of 3. With the interpreter alone, in a run of an earlier state with other work on
+/// the machine, start to script took 6.07 s where the translator took 5.57 s.
 ///
 /// |                              | Partita | QEMU TCG | Partita / QEMU |
 /// |------------------------------|---------|----------|----------------|
-/// | kernel entry to init         |  3.07 s |   1.51 s |           2.04 |
-/// | start to script              |  5.91 s |   2.20 s |           2.69 |
-/// | whole process                |  6.45 s |   2.24 s |           2.87 |
-/// | resident at script, with RAM | 239 MiB |  262 MiB |                |
-/// | start to login, from a disk  | 41.50 s |  18.18 s |           2.28 |
-/// | kernel entry to login        | 40.04 s |  17.73 s |           2.26 |
+/// | kernel entry to init         |  2.73 s |   1.33 s |           2.05 |
+/// | start to script              |  5.46 s |   2.12 s |           2.58 |
+/// | whole process                |  5.99 s |   2.15 s |           2.79 |
+/// | resident at script, with RAM | 252 MiB |  260 MiB |                |
+/// | start to login, from a disk  | 39.86 s |  23.51 s |           1.70 |
+/// | kernel entry to login        | 38.02 s |  23.01 s |           1.65 |
 @Command(
     name = "boot",
     description = {

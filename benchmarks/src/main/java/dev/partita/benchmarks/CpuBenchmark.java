@@ -16,9 +16,9 @@ import picocli.CommandLine.Parameters;
 /// kernel, and compares how fast they are.
 ///
 /// Partita's rates as parts of QEMU's (7.2), one run on a machine of 2 cores without other work:
-/// sha256 1.92, sort 0.83, bignum 0.67, compression 0.90, interpreter 0.97, calls 1.34, pointers
-/// 2.24, strings 0.95, doubles 1.80, vectors 2.42, syscalls 1.15, faults 1.04, crc32 0.94, sieve
-/// 1.36; geometric mean 1.23.
+/// sha256 1.95, sort 0.83, bignum 0.77, compression 0.97, interpreter 0.98, calls 1.31, pointers
+/// 2.22, strings 0.85, doubles 1.81, vectors 2.21, syscalls 1.12, faults 0.80, crc32 0.94, sieve
+/// 1.45; geometric mean 1.21.
 @Command(
     name = "cpu",
     description = {

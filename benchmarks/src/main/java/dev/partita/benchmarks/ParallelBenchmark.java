@@ -15,9 +15,9 @@ import picocli.CommandLine.Parameters;
 /// How much faster several processes run on several virtual processors than on one, under Partita
 /// and under QEMU's TCG (one thread a processor).
 ///
-/// One run on a machine of 2 cores without other work, Partita and QEMU: sha256 2.17 and 1.92,
-/// compression 1.92 and 2.00, calls 1.88 and 2.03, syscalls 1.87 and 1.71; geometric mean 1.96 and
-/// 1.91.
+/// One run on a machine of 2 cores without other work, Partita and QEMU: sha256 1.72 and 2.15,
+/// sort 2.00 and 2.03, compression 1.93 and 2.32, calls 1.75 and 1.98, syscalls 1.74 and 1.59,
+/// faults 1.26 and 1.98; geometric mean 1.72 and 2.00.
 @Command(
     name = "parallel",
     description = {
