@@ -43,9 +43,6 @@ final class Translator implements AutoCloseable {
 
   Translator(SoftwarePartition partition) {
     this.partition = partition;
-    if (TIER == Tier.MIXED) {
-      CompileRequest.compile(RegionSupport.class, "execute", Operation.class, Cpu.class);
-    }
     this.journal = new RegionJournal(partition);
   }
 
@@ -130,6 +127,9 @@ final class Translator implements AutoCloseable {
     @Override
     public void run() {
       try {
+        if (!optimized) {
+          CompileRequest.compile(RegionSupport.class, "execute", Operation.class, Cpu.class);
+        }
         while (!closed) {
           translate(waiting.take());
         }
